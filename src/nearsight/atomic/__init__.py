@@ -1,0 +1,1 @@
+"""Radial atomic densities: tables, fits, superposition on a grid."""

@@ -1,0 +1,1 @@
+"""One command a module: parse, resolve names, call a workflow."""

@@ -1,0 +1,1 @@
+"""Selection methods on arrays of scores and features."""

@@ -1,0 +1,1 @@
+"""Descriptors: features of the atomic neighbourhood of a point."""

@@ -1,0 +1,1 @@
+"""Properties of a density through an engine."""

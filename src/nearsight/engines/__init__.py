@@ -1,0 +1,1 @@
+"""Kohn–Sham engines behind one protocol."""

@@ -1,0 +1,1 @@
+"""Errors of a density, one definition everywhere."""

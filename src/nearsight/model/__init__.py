@@ -1,0 +1,1 @@
+"""`DensityModel` and its file."""

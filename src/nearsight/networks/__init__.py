@@ -1,0 +1,1 @@
+"""Networks: features to density."""

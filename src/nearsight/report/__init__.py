@@ -1,0 +1,1 @@
+"""Figures and page; reads results, computes nothing."""

@@ -1,0 +1,1 @@
+"""Zarr data set and coreset stores."""

@@ -1,0 +1,1 @@
+"""The loop, point tables and per-point scores."""

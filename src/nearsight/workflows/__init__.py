@@ -1,0 +1,1 @@
+"""Plain functions from artefact to artefact."""
