@@ -1,1 +1,1 @@
-"""Radial atomic densities: tables, fits, superposition on a grid."""
+"""Spherical atomic densities: tables, their superposition on grids and at points, fits to data."""

@@ -54,7 +54,7 @@ class RadialDensity:
     @cached_property
     def spline(self) -> CubicSpline:
         """Cubic spline through the table, flat at both ends."""
-        return CubicSpline(self.r, self.rho, bc_type=((1, 0.0), (1, 0.0)))
+        return CubicSpline(self.r, self.rho, bc_type="clamped")
 
     def __call__(self, r: np.ndarray) -> np.ndarray:
         """Density in e/bohr³ at radii `r` (bohr), any shape."""

@@ -4,8 +4,9 @@ System (`Structure`), discretisation (`UniformGrid`), algorithm (the engine) and
 (`GroundState`) are four objects.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -83,6 +84,19 @@ class Engine(Protocol):
 
     #: registered name
     name: str
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        """An engine from the keys and values of a settings file; none are needed.
+
+        Raises `InputError` for a key or a value that it does not take.
+        """
+        ...
+
+    @classmethod
+    def from_fingerprint(cls, fingerprint: Mapping[str, Any]) -> Self:
+        """An engine of the same physics as the one whose `fingerprint` this is."""
+        ...
 
     def fingerprint(self) -> dict[str, Any]:
         """Settings that define the physics, JSON-ready: keys ``engine``, ``functional``,

@@ -1,1 +1,1 @@
-"""Errors of a density, one definition everywhere."""
+"""Errors of densities and energies, one definition everywhere."""
