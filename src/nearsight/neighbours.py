@@ -130,13 +130,13 @@ def closest_pair(structure: Structure, within: float = 2.0) -> tuple[float, int,
     """
     cells = CellList.build(structure, within)
     wrapped = cells.wrap(structure.positions)
-    distance, image = cKDTree(cells.positions).query(wrapped, k=2, distance_upper_bound=within)
+    # nearest is the atom itself, second its neighbour; of coinciding atoms they may be any two
+    found = cKDTree(cells.positions).query(wrapped, k=2, distance_upper_bound=within)
+    distance, image = np.asarray(found[0]), np.asarray(found[1])
     first = int(np.argmin(distance[:, 1]))
     if not np.isfinite(distance[first, 1]):
         return None
-    # both entries may be images of other atoms when two atoms coincide
-    others = [int(cells.atom[i]) for i in image[first] if i < len(cells.atom)]
-    partner = next((j for j in others if j != first), first)
+    partner = next((int(j) for j in cells.atom[image[first]] if j != first), first)
     return float(distance[first, 1]), first, partner
 
 

@@ -57,5 +57,5 @@ class PointSet:
         """Yield (snapshot, positions in this set of its points), snapshots ascending."""
         order = np.argsort(self.snapshot, kind="stable")
         numbers, starts = np.unique(self.snapshot[order], return_index=True)
-        for number, part in zip(numbers, np.split(order, starts[1:]), strict=True):
-            yield int(number), part
+        for number, start, stop in zip(numbers, starts, [*starts[1:], len(order)], strict=False):
+            yield int(number), order[start:stop]

@@ -7,6 +7,7 @@ import os
 import platform
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ def to_plain(value: Any) -> Any:
         return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(k): to_plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, set | frozenset):  # a set has no order of its own, and a hash needs one
+        return sorted((to_plain(v) for v in value), key=json.dumps)
+    if isinstance(value, list | tuple):
         return [to_plain(v) for v in value]
     if isinstance(value, np.ndarray):
         return to_plain(value.tolist())
@@ -50,9 +53,13 @@ def digest(*values: Any) -> str:
 
 
 def generator(seed: int, *keys: int | str) -> np.random.Generator:
-    """A random generator for one purpose: the same seed and keys give the same stream."""
-    words = [k if isinstance(k, int) else int(digest(k)[:8], 16) for k in keys]
-    return np.random.default_rng([seed, *words])
+    """A random generator for one purpose: the same seed and keys give the same stream.
+
+    Seeds and whole-number keys are not negative. The keys are NumPy's spawn key: as further words of
+    the seed they would not tell ``generator(1)`` from ``generator(1, 0)``.
+    """
+    words = [int(digest(k)[:8], 16) if isinstance(k, str) else index(k) for k in keys]
+    return np.random.default_rng(np.random.SeedSequence(index(seed), spawn_key=words))
 
 
 def software() -> dict[str, str]:

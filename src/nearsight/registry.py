@@ -4,10 +4,11 @@ A string is resolved once, in ``cli/`` or a configuration file; everything below
 """
 
 from collections.abc import Callable, Iterator
-from importlib.metadata import entry_points
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
-from nearsight.errors import UnknownNameError
+from nearsight.errors import NearsightError, UnknownNameError
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -15,6 +16,9 @@ U = TypeVar("U")
 
 class Registry(Generic[T]):
     """Names of one kind of thing.
+
+    Other packages add theirs through an entry point, which is loaded when its name is first asked
+    for: a plug-in that does not import hurts nobody who does not use it.
 
     Parameters
     ----------
@@ -28,7 +32,6 @@ class Registry(Generic[T]):
         self.kind = kind
         self.group = group
         self._items: dict[str, T] = {}
-        self._entry_points_loaded = False
 
     def register(self, name: str) -> Callable[[U], U]:
         """Return a decorator that files an object under `name`; a name is taken only once."""
@@ -42,25 +45,28 @@ class Registry(Generic[T]):
         return decorate
 
     def __getitem__(self, name: str) -> T:
-        self._load_entry_points()
-        try:
-            return self._items[name]
-        except KeyError:
-            known = ", ".join(sorted(self._items)) or "none"
-            raise UnknownNameError(f"unknown {self.kind} '{name}'; known: {known}") from None
+        if name not in self._items:
+            if name not in self._plug_ins:
+                raise UnknownNameError(f"unknown {self.kind} '{name}'; known: {', '.join(self) or 'none'}")
+            self._items[name] = self._load(self._plug_ins[name])
+        return self._items[name]
 
     def __contains__(self, name: object) -> bool:
-        self._load_entry_points()
-        return name in self._items
+        return name in self._items or name in self._plug_ins
 
     def __iter__(self) -> Iterator[str]:
-        self._load_entry_points()
-        return iter(sorted(self._items))
+        return iter(sorted({*self._items, *self._plug_ins}))
 
-    def _load_entry_points(self) -> None:
-        if self._entry_points_loaded:
-            return
-        self._entry_points_loaded = True
-        for point in entry_points(group=self.group):
-            if point.name not in self._items:
-                self._items[point.name] = point.load()
+    @cached_property
+    def _plug_ins(self) -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group=self.group)}
+
+    def _load(self, point: EntryPoint) -> T:
+        try:
+            item: T = point.load()
+        except Exception as error:  # whatever another package's import may raise
+            raise NearsightError(
+                f"the {self.kind} '{point.name}' ({point.value}) does not import: {error}; "
+                "update or uninstall the package it comes from"
+            ) from error
+        return item

@@ -37,6 +37,8 @@ class Snapshot:
     ------
     GridMismatchError
         The density's cell is not the structure's.
+    InputError
+        Forces of another shape, energy or forces that are not finite.
     ChargeError
         The density does not integrate to `n_electrons` within `CHARGE_TOLERANCE`.
     """
@@ -56,6 +58,9 @@ class Snapshot:
             self.density.require_same_grid(self.rho_saed)
         if self.forces is not None and self.forces.shape != self.structure.positions.shape:
             raise InputError(f"forces of shape {self.forces.shape} for {self.structure.n_atoms} atoms")
+        for name, value in (("energy", self.energy), ("forces", self.forces)):
+            if value is not None and not np.isfinite(value).all():
+                raise InputError(f"NaN or infinite values in the {name} of {self.structure.formula}")
         found = self.density.integrate()
         if not abs(found - self.n_electrons) <= CHARGE_TOLERANCE * abs(self.n_electrons):
             raise ChargeError(

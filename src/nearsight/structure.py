@@ -11,7 +11,7 @@ from nearsight.errors import StructureError
 from nearsight.provenance import digest
 from nearsight.units import ANGSTROM, BOHR_IN_ANGSTROM
 
-#: volume per atom (bohr³) below which a cell is called degenerate
+#: cell volume (bohr³) below which a cell is called degenerate
 _SMALLEST_VOLUME = 1e-3
 
 

@@ -1,0 +1,1 @@
+"""Plotly figures as plain dictionaries, one a module; `layout` holds what they share."""
