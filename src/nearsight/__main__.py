@@ -1,0 +1,5 @@
+"""``python -m nearsight``."""
+
+from nearsight.cli.main import run
+
+run()

@@ -1,0 +1,145 @@
+"""What every command shares: its options, its progress bar, its JSON result, its one-line errors."""
+
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+from rich.table import Table
+
+from nearsight.errors import InputError, NearsightError
+from nearsight.progress import Progress, silent
+from nearsight.provenance import to_plain
+
+Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random; the same seed repeats a run.")]
+Json = Annotated[
+    str | None, typer.Option("--json", metavar="FILE|-", help="Write the result as JSON; - for stdout.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no summary; errors still show.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+
+
+class Session:
+    """One command's conversation with the person or script that runs it.
+
+    Messages and progress go to stderr, results to stdout, so that ``--json -`` stands alone there.
+    """
+
+    def __init__(self, json_target: str | None, quiet: bool) -> None:
+        self._json_target = json_target
+        self._quiet = quiet
+        self._out = Console(highlight=False)
+        self._err = Console(stderr=True, highlight=False)
+
+    @contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """Show bars with an estimate while the block runs; nothing when quiet."""
+        if self._quiet:
+            yield silent
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        with RichProgress(*columns, console=self._err, transient=not self._err.is_terminal) as bars:
+            tasks: dict[str, Any] = {}
+
+            def report(stage: str, done: int, total: int) -> None:
+                if stage not in tasks:
+                    tasks[stage] = bars.add_task(stage, total=total)
+                bars.update(tasks[stage], completed=done, total=total)
+
+            yield report
+
+    def say(self, message: str) -> None:
+        """A line for a person."""
+        if not self._quiet:
+            self._err.print(message, soft_wrap=True)
+
+    def table(self, title: str, rows: Mapping[str, Any]) -> None:
+        """A two-column table for a person, on stdout unless that carries the JSON."""
+        if self._quiet:
+            return
+        table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+        for name, value in rows.items():
+            table.add_row(f"[dim]{name}[/dim]", str(value))
+        (self._err if self._json_target == "-" else self._out).print(table)
+
+    def result(self, value: Mapping[str, Any]) -> None:
+        """Write the machine-readable result where ``--json`` asks for it."""
+        if self._json_target is None:
+            return
+        text = json.dumps(_without_nan(to_plain(value)), indent=2, allow_nan=False, default=str) + "\n"
+        if self._json_target == "-":
+            sys.stdout.write(text)
+            return
+        target = Path(self._json_target)
+        try:
+            temporary = target.with_name(f".{target.name}.tmp")
+            temporary.write_text(text)
+            temporary.replace(target)
+        except OSError as error:
+            raise InputError(f"cannot write {target}: {error.strerror}") from error
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN or infinity: null says that there is no such number."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {k: _without_nan(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(v) for v in value]
+    return value
+
+
+def parse_shape(text: str | None) -> tuple[int, int, int] | None:
+    """``48,48,48`` as three numbers."""
+    if text is None:
+        return None
+    parts = text.replace("x", ",").split(",")
+    try:
+        shape = tuple(int(p) for p in parts)
+    except ValueError:
+        shape = ()
+    if len(shape) != 3 or min(shape) < 1:
+        raise InputError(f"--shape takes three positive whole numbers such as 48,48,48, not '{text}'")
+    return (shape[0], shape[1], shape[2])
+
+
+def fail(error: BaseException) -> int:
+    """Print an error as one line and return the exit code it deserves."""
+    if os.environ.get("NEARSIGHT_DEBUG"):
+        raise error
+    console = Console(stderr=True, highlight=False)
+
+    def line(text: str) -> None:
+        console.print(f"nearsight: error: {' '.join(text.split())}", soft_wrap=True, markup=False)
+
+    if isinstance(error, NearsightError):
+        line(str(error))
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        line("interrupted; run the same command again to carry on where it stopped")
+        return 130
+    if isinstance(error, OSError) and error.strerror:
+        where = f" ({error.filename})" if error.filename else ""
+        line(f"{error.strerror}{where}")
+        return 1
+    if isinstance(error, MemoryError):
+        line("out of memory; use a coarser --spacing or a smaller memory_limit_mb in the configuration")
+        return 1
+    line(f"unexpected {type(error).__name__}: {error} — a bug; NEARSIGHT_DEBUG=1 shows the traceback")
+    return 70

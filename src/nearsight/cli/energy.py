@@ -1,0 +1,52 @@
+"""``nearsight energy``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nearsight.cli.console import Device, Json, Quiet, Seed, Session
+from nearsight.errors import InputError
+
+
+def energy(
+    arguments: Annotated[
+        list[Path], typer.Argument(metavar="[MODEL] STRUCTURE", help="A model and a structure.")
+    ],
+    density: Annotated[
+        Path | None, typer.Option("--density", help="A density file, in place of the model.")
+    ] = None,
+    engine: Annotated[str, typer.Option("--engine", help="Kohn–Sham engine.")] = "lcao",
+    config: Annotated[Path | None, typer.Option("--config", help="Engine settings (YAML).")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on where model and engine differ in their physics.")
+    ] = False,
+    device: Device = "auto",
+    seed: Seed = 0,
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Harris–Foulkes energy of a predicted density, or of one from a file (--density)."""
+    from nearsight.cli.resolve import build_engine
+    from nearsight.workflows.energy import energy_of_file, energy_of_model
+
+    if len(arguments) != (1 if density else 2):
+        raise InputError("energy takes MODEL STRUCTURE, or --density FILE STRUCTURE")
+    session = Session(json, quiet)
+    ks = build_engine(engine, config)
+    with session.progress() as progress:
+        if density is not None:
+            result = energy_of_file(density, arguments[0], ks)
+        else:
+            result = energy_of_model(
+                arguments[0], arguments[1], ks, force=force, device=device, progress=progress
+            )
+    session.table(
+        str(arguments[-1]),
+        {
+            "free energy (Harris–Foulkes)": f"{result['free_energy_ha']:.6f} Ha",
+            "per atom": f"{result['free_energy_ha_per_atom']:.6f} Ha",
+            "engine": engine,
+        },
+    )
+    session.result(result)

@@ -1,0 +1,71 @@
+"""The ``nearsight`` command: its subcommands, and the one place where errors become exit codes."""
+
+import sys
+
+import typer
+
+from nearsight import __version__
+from nearsight.cli import (
+    demo,
+    energy,
+    evaluate,
+    import_,
+    info,
+    label,
+    predict,
+    prune,
+    report,
+    sample,
+    study,
+    train,
+)
+from nearsight.cli.console import fail
+
+app = typer.Typer(
+    name="nearsight",
+    help="Learn the ground-state electron density of materials from the essential part of the data.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _version(show: bool) -> None:
+    if show:
+        print(f"nearsight {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version."
+    ),
+) -> None:
+    """Learn the ground-state electron density of materials from the essential part of the data."""
+
+
+for _name, _command in (
+    ("demo", demo.demo),
+    ("sample", sample.sample),
+    ("label", label.label),
+    ("import", import_.import_),
+    ("info", info.info),
+    ("prune", prune.prune),
+    ("train", train.train),
+    ("evaluate", evaluate.evaluate),
+    ("predict", predict.predict),
+    ("energy", energy.energy),
+    ("study", study.study),
+    ("report", report.report),
+):
+    app.command(_name)(_command)
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    try:
+        app()
+    except (Exception, KeyboardInterrupt) as error:
+        sys.exit(fail(error))

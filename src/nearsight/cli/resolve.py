@@ -1,0 +1,38 @@
+"""Strings to objects, once: engines, methods and settings files by their names."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nearsight.coreset.protocol import METHODS, SelectionMethod
+from nearsight.engines import ENGINES, Engine
+from nearsight.workflows.config import Config, StudyConfig, read_mapping, read_yaml
+from nearsight.workflows.plan import build
+
+__all__ = ["build_engine", "build_method", "engine_of", "read_config", "read_study_config"]
+
+
+def build_engine(name: str, config: Path | None) -> Engine:
+    """The engine of that name with the settings of a YAML file."""
+    return ENGINES[name].from_settings(read_mapping(config))
+
+
+def engine_of(fingerprint: Mapping[str, Any]) -> Engine:
+    """The engine that labelled a data set, from its fingerprint."""
+    return ENGINES[str(fingerprint["engine"])].from_fingerprint(fingerprint)
+
+
+def build_method(name: str, config: Config) -> SelectionMethod:
+    """The selection method of that name with its settings from the configuration."""
+    method: SelectionMethod = build(METHODS[name], config.methods.get(name, {}), f"methods: {name}")
+    return method
+
+
+def read_config(path: Path | None) -> Config:
+    """Training settings."""
+    return read_yaml(path, Config)
+
+
+def read_study_config(path: Path | None) -> StudyConfig:
+    """Study settings."""
+    return read_yaml(path, StudyConfig)

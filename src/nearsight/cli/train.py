@@ -1,0 +1,36 @@
+"""``nearsight train``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nearsight.cli.console import Device, Json, Quiet, Seed, Session
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="Data set or coreset (.zarr).")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Model to write (.nst).")],
+    config: Annotated[Path | None, typer.Option("--config", help="Training settings (YAML).")] = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train a density model; run again after an interruption to carry on from the last checkpoint."""
+    from nearsight.cli.resolve import read_config
+    from nearsight.workflows.train import train as run
+
+    session = Session(json, quiet)
+    with session.progress() as progress:
+        result = run(data, output, read_config(config), seed=seed, device=device, progress=progress)
+    session.table(
+        f"{output}",
+        {
+            "points": f"{result.n_points:,}",
+            "steps": f"{result.steps:,}" + (" (stopped early)" if result.stopped_early else ""),
+            "validation NRMSE": f"{result.validation_nrmse_percent:.3f} %",
+            "training": f"{result.seconds:.1f} s",
+        },
+    )
+    session.result(result.as_json())

@@ -1,0 +1,100 @@
+"""Densities in and out of files, whatever the format."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from nearsight.errors import FileFormatError
+from nearsight.field import ScalarField
+from nearsight.io.atomic import atomic_file, atomic_folder, remove_leftovers
+from nearsight.io.formats import format_of
+from nearsight.io.zarr_header import store_kind
+from nearsight.snapshot import Snapshot
+from nearsight.structure import Structure
+
+
+def read_snapshot(
+    path: str | Path, n_electrons: float | None = None, *, file_format: str | None = None
+) -> Snapshot:
+    """Read a density with its structure.
+
+    Parameters
+    ----------
+    path : path
+        Its name settles the format (``.cube``, ``.npz``, ``.zarr`` …; ``.gz`` too).
+    n_electrons : float, optional
+        Electron count that the density must integrate to. Without it the file's own statement
+        holds; where the file states none, the integral must be a whole number to 0.01.
+    file_format : str, optional
+        Name of a registered format, where the file's name does not tell.
+
+    Raises
+    ------
+    FileFormatError
+        Missing, truncated, damaged, NaN, or of no known format.
+    ChargeError
+        A density that does not integrate to its electron count.
+    """
+    path = Path(path)
+    return format_of(path, file_format).read(path, n_electrons)
+
+
+def write_snapshot(path: str | Path, snapshot: Snapshot, *, file_format: str | None = None) -> None:
+    """Write a snapshot atomically, in place of a file that may be there.
+
+    What the format has no room for (forces in a cube) is left out.
+
+    Raises
+    ------
+    FileFormatError
+        No format of such a name can be written, or the name is taken by something that is no density.
+    NearsightError
+        The disk is full.
+    """
+    path = Path(path)
+    chosen = format_of(path, file_format)
+    if chosen.write is None:
+        raise FileFormatError(f"{path}: files of format '{chosen.name}' can only be read")
+    if chosen.is_folder:
+        _write_folder(path, snapshot, chosen.write)
+        return
+    if path.is_dir():
+        raise FileFormatError(f"{path} is a folder; choose another name")
+    with atomic_file(path) as temporary:
+        chosen.write(temporary, snapshot)
+
+
+def write_density(
+    path: str | Path,
+    structure: Structure,
+    density: ScalarField,
+    *,
+    n_electrons: float | None = None,
+    energy: float | None = None,
+    file_format: str | None = None,
+) -> None:
+    """Write a density in e/bohr³ with its structure, atomically.
+
+    Parameters
+    ----------
+    path : path
+        ``.cube``, ``.cube.gz``, ``.npz`` or ``.zarr``.
+    structure : Structure
+    density : ScalarField
+    n_electrons : float, optional
+        What it integrates to; the integral itself unless given.
+    energy : float, optional
+        Hartree, for formats that hold it.
+    file_format : str, optional
+        Name of a registered format, where the file's name does not tell.
+    """
+    count = density.integrate() if n_electrons is None else n_electrons
+    write_snapshot(path, Snapshot(structure, density, count, energy), file_format=file_format)
+
+
+def _write_folder(path: Path, snapshot: Snapshot, write: Callable[[Path, Snapshot], None]) -> None:
+    """Write a format that is a folder; only a density is ever replaced."""
+    if path.exists() and store_kind(path) != "density":
+        raise FileFormatError(f"{path} exists and is no density; choose another name or remove it")
+    remove_leftovers(path.parent, path.name)
+    with atomic_folder(path, replace=True) as temporary:
+        write(temporary, snapshot)

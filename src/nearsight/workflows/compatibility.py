@@ -1,0 +1,30 @@
+"""Whether a model and an engine speak of the same physics."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from nearsight.errors import CompatibilityError
+
+#: what must agree for an energy of a predicted density to mean anything
+_PHYSICS = ("pseudopotentials", "functional")
+
+
+def require_same_physics(model: Mapping[str, Any] | None, engine: Mapping[str, Any]) -> None:
+    """Compare the fingerprint of the engine behind a model's data with that of another engine.
+
+    Raises
+    ------
+    CompatibilityError
+        Pseudopotentials or functional differ, or the model's are unknown.
+    """
+    if not model:
+        raise CompatibilityError(
+            "the model's data came from files whose pseudopotentials and functional are unknown; "
+            "if they are the engine's own, repeat with --force"
+        )
+    for key in _PHYSICS:
+        if model.get(key) != engine.get(key):
+            raise CompatibilityError(
+                f"the model learned densities with {key} '{model.get(key)}', the engine uses "
+                f"'{engine.get(key)}': its energy would be meaningless; use the same, or --force"
+            )

@@ -1,0 +1,126 @@
+"""`describe`: what an artefact holds and where it comes from."""
+
+from pathlib import Path
+from typing import Any
+
+from nearsight.errors import InputError
+from nearsight.io.density import read_snapshot
+from nearsight.model.file import load_model
+from nearsight.report.reading import read_study
+from nearsight.store import Dataset, read_coreset, store_kind
+
+
+def describe(artefact: Path) -> dict[str, Any]:
+    """Facts about a data set, coreset, model, study or density.
+
+    Raises
+    ------
+    InputError
+        Nothing is there; or what is there is damaged or of no known kind.
+    """
+    if not artefact.exists():
+        raise InputError(f"{artefact} does not exist")
+    kind = store_kind(artefact) if artefact.is_dir() else None
+    if kind == "dataset":
+        return _dataset(Dataset.open(artefact))
+    if kind == "coreset":
+        return _coreset(artefact)
+    if (artefact / "study.json").exists():
+        return _study(artefact)
+    if artefact.suffix == ".nst":
+        return _model(artefact)
+    return _density(artefact)
+
+
+def _dataset(data: Dataset) -> dict[str, Any]:
+    infos = [data.info(n) for n in data.numbers()]
+    return {
+        "kind": "data set",
+        "snapshots": len(infos),
+        **{split: len(data.snapshots(split)) for split in ("train", "validation", "test")},
+        "formulas": ", ".join(sorted({i.formula for i in infos})),
+        "grid points": sum(i.shape[0] * i.shape[1] * i.shape[2] for i in infos),
+        "failures": len(data.failures()),
+        "engine": "from files" if data.engine is None else data.engine["engine"],
+        "spin": "unknown" if data.engine is None else data.engine.get("spin", "unknown"),
+        "digest": data.digest(),
+        "engine_fingerprint": data.engine or {},
+        "trajectories": data.trajectories(),
+        "failed": [f"{f.number} {f.label}: {f.message}" for f in data.failures()],
+        "per_snapshot": [
+            {
+                "number": i.number,
+                "label": i.label,
+                "trajectory": i.trajectory,
+                "split": i.split,
+                "formula": i.formula,
+                "shape": list(i.shape),
+                "n_electrons": i.n_electrons,
+                "energy_ha": i.energy,
+            }
+            for i in infos
+        ],
+    }
+
+
+def _coreset(path: Path) -> dict[str, Any]:
+    coreset = read_coreset(path)
+    method = coreset.method
+    return {
+        "kind": "coreset",
+        "method": method["name"],
+        "training points": len(coreset.training),
+        "of": method["n_available"],
+        "validation points": len(coreset.validation),
+        "features": coreset.features.shape[1],
+        "descriptor": coreset.descriptor["name"],
+        "data set digest": coreset.dataset_digest,
+        "method_record": method,
+        "descriptor_settings": coreset.descriptor,
+        "provenance": coreset.provenance,
+    }
+
+
+def _model(path: Path) -> dict[str, Any]:
+    model = load_model(path)
+    training = model.provenance.get("training", {})
+    return {
+        "kind": "model",
+        "elements": ", ".join(str(z) for z in model.elements),
+        "descriptor": model.descriptor.name,
+        "features": model.descriptor.n_features,
+        "target": model.target.kind,
+        "spacing (bohr)": model.spacing,
+        "training points": training.get("points"),
+        "digest": model.digest(),
+        "descriptor_settings": model.descriptor.settings(),
+        "network_settings": model.network.settings.as_dict(),
+        "engine_fingerprint": dict(model.engine),
+        "provenance": model.provenance,
+    }
+
+
+def _study(folder: Path) -> dict[str, Any]:
+    study = read_study(folder)
+    return {
+        "kind": "study",
+        "title": study.title,
+        "runs": len(study.runs),
+        "methods": ", ".join(sorted({run.method for run in study.runs})),
+        "created": study.created,
+        "dataset": study.dataset.model_dump(),
+    }
+
+
+def _density(path: Path) -> dict[str, Any]:
+    snapshot = read_snapshot(path)
+    return {
+        "kind": "density",
+        "formula": snapshot.structure.formula,
+        "grid": " x ".join(str(n) for n in snapshot.density.grid.shape),
+        "electrons": snapshot.n_electrons,
+        "integral": snapshot.density.integrate(),
+        "lowest value (e/bohr³)": float(snapshot.density.values.min()),
+        "highest value (e/bohr³)": float(snapshot.density.values.max()),
+        "energy (Ha)": snapshot.energy,
+    }

@@ -1,0 +1,100 @@
+"""`Plan`: what a person's settings mean for one set of data, strings resolved to objects."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nearsight.descriptors import descriptor_from_settings
+from nearsight.descriptors.protocol import Descriptor
+from nearsight.errors import InputError
+from nearsight.model.target import TargetKind, require_compatible
+from nearsight.networks.protocol import NETWORKS, NetworkSettings
+from nearsight.training import ScoreSettings, TrainSettings
+from nearsight.workflows.config import Config
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to describe, score and train.
+
+    Attributes
+    ----------
+    descriptor : Descriptor
+    network : NetworkSettings
+    target : {"total", "difference"}
+    training : TrainSettings
+    scoring : ScoreSettings
+    validation_points : int
+        Points drawn once from the validation snapshots.
+    """
+
+    descriptor: Descriptor
+    network: NetworkSettings
+    target: TargetKind
+    training: TrainSettings
+    scoring: ScoreSettings
+    validation_points: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready, for provenance and for recognising a run again."""
+        return {
+            "descriptor": self.descriptor.settings(),
+            "network": self.network.as_dict(),
+            "target": self.target,
+            "training": self.training,
+            "scoring": self.scoring,
+            "validation_points": self.validation_points,
+        }
+
+
+def make_plan(config: Config, species: Sequence[int], *, has_atoms: bool, device: str = "auto") -> Plan:
+    """Resolve settings for data with these elements.
+
+    Parameters
+    ----------
+    config : Config
+    species : sequence of int
+        Atomic numbers in the data.
+    has_atoms : bool
+        Whether the data holds radial atomic densities: target ``auto`` is then the difference.
+    device : {"auto", "cpu", "cuda"}
+
+    Raises
+    ------
+    InputError
+        A key or value that a room refuses, or settings that do not fit together.
+    """
+    target: TargetKind = "difference" if has_atoms else "total"
+    if config.target != "auto":
+        target = config.target
+    if target == "difference" and not has_atoms:
+        raise InputError(
+            "target: difference needs atomic densities and the data has none; label it with an engine, or "
+            "use target: total"
+        )
+    network = network_settings(config.network)
+    require_compatible(target, network.positive)
+    return Plan(
+        descriptor=descriptor_from_settings({"species": tuple(species), **config.descriptor}),
+        network=network,
+        target=target,
+        training=build(TrainSettings, {"device": device, **config.training}, "training"),
+        scoring=build(ScoreSettings, config.scoring, "scoring"),
+        validation_points=config.validation_points,
+    )
+
+
+def network_settings(settings: Mapping[str, Any]) -> NetworkSettings:
+    """Network settings from a configuration's ``network`` part; ``name`` says which kind."""
+    rest = dict(settings)
+    return build(NETWORKS[str(rest.pop("name", "mlp"))], rest, "network")
+
+
+def build(kind: type[Any], settings: Mapping[str, Any], where: str) -> Any:
+    """Make a settings object; an unknown key or a value of the wrong type is an `InputError`."""
+    try:
+        return kind(**settings)
+    except TypeError as error:
+        known = ", ".join(getattr(kind, "__dataclass_fields__", {}))
+        detail = str(error).replace(f"{kind.__name__}.__init__() ", "")
+        raise InputError(f"'{where}' settings: {detail}; known settings: {known}") from None

@@ -1,0 +1,111 @@
+"""`predict`: the density of a structure, written to a file."""
+
+from pathlib import Path
+from typing import Any
+
+import ase.io
+from ase import Atoms
+
+from nearsight.errors import FileFormatError, InputError
+from nearsight.grid import UniformGrid
+from nearsight.inference.predictor import predict_density
+from nearsight.io.density import write_density
+from nearsight.model.density_model import DensityModel
+from nearsight.model.file import load_model
+from nearsight.neighbours import require_separated_atoms
+from nearsight.progress import Progress, silent
+from nearsight.structure import Structure
+
+
+def predict(
+    model: Path | DensityModel,
+    structure: Path | Atoms | Structure,
+    output: Path,
+    *,
+    spacing: float | None = None,
+    shape: tuple[int, int, int] | None = None,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Predict a density and write it.
+
+    Parameters
+    ----------
+    model : path or DensityModel
+    structure : path, ase.Atoms or Structure
+    output : path
+        ``.cube``, ``.npz`` or ``.zarr``.
+    spacing : float, optional
+        Bohr; the training data's spacing unless given.
+    shape : tuple of three int, optional
+        Grid shape, in place of a spacing.
+    device : {"auto", "cpu", "cuda"}
+    progress : Progress
+
+    Returns
+    -------
+    dict
+        Formula, shape, electrons, clipped charge, factor of the rescaling, seconds.
+
+    Raises
+    ------
+    InputError
+        Both spacing and shape; a structure that cannot be read or is unphysical.
+    UnknownElementError
+        An element that the model never saw.
+    """
+    if spacing is not None and shape is not None:
+        raise InputError("give --spacing or --shape, not both")
+    loaded = (model if isinstance(model, DensityModel) else load_model(model)).to(device)
+    atoms = read_structure(structure)
+    loaded.require_elements(atoms)
+    grid = (
+        UniformGrid(atoms.cell, shape)
+        if shape is not None
+        else UniformGrid.with_spacing(atoms.cell, loaded.spacing if spacing is None else spacing)
+    )
+    found = predict_density(loaded, atoms, grid, progress=progress)
+    write_density(output, atoms, found.density, n_electrons=found.n_electrons)
+    return {
+        "output": str(output),
+        "formula": atoms.formula,
+        "n_atoms": atoms.n_atoms,
+        "shape": list(grid.shape),
+        "n_electrons": found.n_electrons,
+        "clipped_charge": found.clipped_charge,
+        "factor": found.factor,
+        "seconds": found.seconds,
+        "points_per_second": found.points_per_second,
+    }
+
+
+def read_structure(source: Path | Atoms | Structure) -> Structure:
+    """A structure from any file that ASE reads (the last image), from Atoms, or as it is.
+
+    Raises
+    ------
+    FileFormatError
+        The file is missing or ASE cannot read it.
+    StructureError
+        No volume, NaN, or atoms on top of each other.
+    """
+    if isinstance(source, Structure):
+        structure = source
+    elif isinstance(source, Atoms):
+        structure = Structure.from_ase(source)
+    else:
+        structure = Structure.from_ase(_read_atoms(Path(source)))
+    require_separated_atoms(structure)
+    return structure
+
+
+def _read_atoms(path: Path) -> Atoms:
+    if not path.exists():
+        raise FileFormatError(f"{path} does not exist; give a structure file (xyz, cif, POSCAR, …)")
+    try:
+        atoms = ase.io.read(path)
+    except Exception as error:  # ASE's readers raise anything on a file that is not theirs
+        raise FileFormatError(
+            f"{path} is no structure that ASE can read ({type(error).__name__}: {error})"
+        ) from None
+    return atoms[-1] if isinstance(atoms, list) else atoms

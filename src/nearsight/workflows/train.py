@@ -1,0 +1,182 @@
+"""`train`: from a data set or a coreset to a model file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nearsight.errors import StoreError
+from nearsight.model.density_model import DensityModel
+from nearsight.model.file import save_model
+from nearsight.progress import Progress, silent
+from nearsight.provenance import machine, to_plain
+from nearsight.store import Coreset, Dataset, read_coreset, store_kind
+from nearsight.training import TrainResult, describe_points, train_model
+from nearsight.training.checkpoint import Checkpoints
+from nearsight.workflows.config import Config
+from nearsight.workflows.material import (
+    Material,
+    describe_validation,
+    from_coreset,
+    from_dataset,
+    species_of,
+    training_points,
+)
+from nearsight.workflows.plan import Plan, make_plan
+
+
+@dataclass(frozen=True, eq=False)
+class TrainSummary:
+    """A trained model and the figures of its training.
+
+    Attributes
+    ----------
+    model : DensityModel
+    n_points : int
+        Training points.
+    steps : int
+    stopped_early : bool
+    validation_nrmse_percent : float
+        On the validation points; NaN without any.
+    seconds : float
+        Wall time of the optimisation.
+    history : list of dict
+        One entry a validation.
+    """
+
+    model: DensityModel
+    n_points: int
+    steps: int
+    stopped_early: bool
+    validation_nrmse_percent: float
+    seconds: float
+    history: list[dict[str, float]]
+
+    def as_json(self) -> dict[str, Any]:
+        """Machine-readable result."""
+        known = self.validation_nrmse_percent == self.validation_nrmse_percent
+        return {
+            "n_points": self.n_points,
+            "steps": self.steps,
+            "stopped_early": self.stopped_early,
+            "validation_nrmse_percent": self.validation_nrmse_percent if known else None,
+            "seconds": self.seconds,
+            "history": self.history,
+            "model_digest": self.model.digest(),
+        }
+
+
+def train(
+    data: Path | Dataset | Coreset,
+    output: Path | None = None,
+    config: Config | None = None,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> TrainSummary:
+    """Train a model on the training part of a data set, or on a coreset.
+
+    Parameters
+    ----------
+    data : path, Dataset or Coreset
+    output : path, optional
+        Model file; checkpoints lie beside it until it is written, so that the same call after an
+        interruption carries on.
+    config : Config, optional
+    seed : int
+    device : {"auto", "cpu", "cuda"}
+    progress : Progress
+
+    Raises
+    ------
+    StoreError
+        No data set or coreset, or no training points in it.
+    InputError
+        Settings that do not fit the data.
+    ConvergenceError
+        The loss is no longer finite.
+    """
+    source = _open(data)
+    config = config or Config()
+    if isinstance(source, Coreset):
+        plan = make_plan(
+            _with_descriptor_of(source, config),
+            _species(source),
+            has_atoms=bool(source.radial),
+            device=device,
+        )
+        material = from_coreset(source, plan.descriptor, progress)
+        origin: dict[str, Any] = {"coreset": source.method, "dataset_digest": source.dataset_digest}
+    else:
+        plan = make_plan(config, species_of(source), has_atoms=bool(source.radial), device=device)
+        table = describe_points(source, plan.descriptor, training_points(source), progress=progress)
+        validation = describe_validation(source, plan.descriptor, plan.validation_points, seed)
+        material = from_dataset(source, table, validation)
+        origin = {"coreset": None, "dataset_digest": material.digest}
+    result = fit(material, plan, seed=seed, output=output, origin=origin, progress=progress)
+    best = result.validation_nrmse_percent
+    return TrainSummary(
+        result.model,
+        len(material.training),
+        result.steps,
+        result.stopped_early,
+        float("nan") if best is None else best,
+        result.seconds,
+        result.history,
+    )
+
+
+def fit(
+    material: Material,
+    plan: Plan,
+    *,
+    seed: int,
+    output: Path | None = None,
+    origin: dict[str, Any] | None = None,
+    progress: Progress = silent,
+) -> TrainResult:
+    """Train on described points; write the model to `output`, then drop its checkpoint."""
+    folder = None if output is None else output.with_name(f".{output.name}.checkpoint")
+    result = train_model(
+        material.training,
+        material.validation,
+        plan.descriptor,
+        plan.network,
+        plan.target,
+        plan.training,
+        radial=material.radial if plan.target == "difference" else {},
+        valence=material.valence,
+        engine=material.engine,
+        spacing=material.spacing,
+        seed=seed,
+        checkpoint_dir=folder,
+        provenance={"data": to_plain(origin or {}), "machine": machine()},
+        progress=progress,
+    )
+    if output is not None and folder is not None:
+        save_model(result.model, output)
+        Checkpoints(folder, "").clear()
+    return result
+
+
+def _open(data: Path | Dataset | Coreset) -> Dataset | Coreset:
+    if isinstance(data, Dataset | Coreset):
+        return data
+    kind = store_kind(data)
+    if kind == "coreset":
+        return read_coreset(data)
+    if kind == "dataset":
+        return Dataset.open(data)
+    what = "does not exist" if not Path(data).exists() else "is neither a data set nor a coreset"
+    raise StoreError(f"{data} {what}; make one with 'nearsight label', 'import' or 'prune'")
+
+
+def _species(coreset: Coreset) -> tuple[int, ...]:
+    return tuple(sorted({z for s in coreset.structures.values() for z in s.species}))
+
+
+def _with_descriptor_of(coreset: Coreset, config: Config) -> Config:
+    """The settings with the coreset's own descriptor, unless they ask for one."""
+    if "descriptor" in config.model_fields_set:
+        return config
+    return config.model_copy(update={"descriptor": dict(coreset.descriptor)})
