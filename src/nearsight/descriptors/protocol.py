@@ -39,5 +39,6 @@ class Descriptor(Protocol):
 
     def prepare(self, structure: Structure) -> Evaluator:
         """Build the cell list of a structure; raises `UnknownElementError` for an atom outside
-        `species`."""
+        `species`.
+        """
         ...
