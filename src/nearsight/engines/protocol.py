@@ -100,7 +100,8 @@ class Engine(Protocol):
 
     def fingerprint(self) -> dict[str, Any]:
         """Settings that define the physics, JSON-ready: keys ``engine``, ``functional``,
-        ``pseudopotentials`` (the family's name), ``basis``, ``smearing_kelvin``, ``spin``."""
+        ``pseudopotentials`` (the family's name), ``basis``, ``smearing_kelvin``, ``spin``.
+        """
         ...
 
     def n_electrons(self, structure: Structure) -> float:

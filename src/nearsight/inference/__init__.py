@@ -1,1 +1,5 @@
-"""Densities of new structures, streamed."""
+"""Inference: densities of whole structures, block by block."""
+
+from nearsight.inference.predictor import Prediction, predict_density
+
+__all__ = ["Prediction", "predict_density"]

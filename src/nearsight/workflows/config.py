@@ -30,6 +30,7 @@ class Config(_Strict):
     scoring: dict[str, Any] = Field(default_factory=dict)
     methods: dict[str, dict[str, Any]] = Field(default_factory=dict)
     validation_points: int = Field(20_000, ge=100)
+    checkpoint_seconds: float = Field(10.0, ge=0)
 
 
 class StudyConfig(_Strict):

@@ -18,8 +18,8 @@ from nearsight.workflows.predict import read_structure
 
 
 def energy_of_model(
-    model: Path | DensityModel,
-    structure: Path | Structure,
+    model: Path | str | DensityModel,
+    structure: Path | str | Structure,
     engine: Engine,
     *,
     force: bool = False,
@@ -62,7 +62,7 @@ def energy_of_model(
     }
 
 
-def energy_of_file(density: Path, structure: Path | Structure, engine: Engine) -> dict[str, Any]:
+def energy_of_file(density: Path | str, structure: Path | str | Structure, engine: Engine) -> dict[str, Any]:
     """Take the energy of a density from a file, scaled to the electron count.
 
     Raises

@@ -17,8 +17,8 @@ EngineFor = Callable[[Mapping[str, Any]], Engine]
 
 
 def evaluate(
-    model: Path | DensityModel,
-    data: Path | Dataset,
+    model: Path | str | DensityModel,
+    data: Path | str | Dataset,
     *,
     split: str | None = None,
     engine_for: EngineFor | None = None,
@@ -79,6 +79,6 @@ def _engine(dataset: Dataset, engine_for: EngineFor | None) -> Engine | None:
     return engine_for(dataset.engine)
 
 
-def _load(model: Path | DensityModel, device: str) -> DensityModel:
+def _load(model: Path | str | DensityModel, device: str) -> DensityModel:
     loaded = model if isinstance(model, DensityModel) else load_model(model)
     return loaded.to(device)

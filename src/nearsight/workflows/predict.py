@@ -18,9 +18,9 @@ from nearsight.structure import Structure
 
 
 def predict(
-    model: Path | DensityModel,
-    structure: Path | Atoms | Structure,
-    output: Path,
+    model: Path | str | DensityModel,
+    structure: Path | str | Atoms | Structure,
+    output: Path | str,
     *,
     spacing: float | None = None,
     shape: tuple[int, int, int] | None = None,
@@ -79,7 +79,7 @@ def predict(
     }
 
 
-def read_structure(source: Path | Atoms | Structure) -> Structure:
+def read_structure(source: Path | str | Atoms | Structure) -> Structure:
     """A structure from any file that ASE reads (the last image), from Atoms, or as it is.
 
     Raises

@@ -65,8 +65,8 @@ class PruneResult:
 
 
 def prune(
-    data: Path | Dataset,
-    output: Path,
+    data: Path | str | Dataset,
+    output: Path | str,
     method: SelectionMethod,
     keep: float,
     config: Config | None = None,

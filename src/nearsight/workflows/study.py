@@ -26,8 +26,8 @@ from nearsight.workflows.scoring import score_snapshot, write_field
 
 
 def run_study(
-    data: Path | Dataset,
-    output: Path,
+    data: Path | str | Dataset,
+    output: Path | str,
     config: StudyConfig | None = None,
     *,
     engine_for: EngineFor | None = None,
@@ -76,6 +76,7 @@ def run_study(
         raise StoreError(f"{dataset.path} has no test snapshots; a study needs whole trajectories held out")
     plan = make_plan(config.train, species_of(dataset), has_atoms=bool(dataset.radial), device=device)
     key = digest(dataset.digest(), plan.as_dict(), seed)
+    output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     runs = plan_runs(config, seed)
     records = Runner(dataset, plan, output, key, seed).execute(runs, progress)

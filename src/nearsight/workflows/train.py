@@ -66,8 +66,8 @@ class TrainSummary:
 
 
 def train(
-    data: Path | Dataset | Coreset,
-    output: Path | None = None,
+    data: Path | str | Dataset | Coreset,
+    output: Path | str | None = None,
     config: Config | None = None,
     *,
     seed: int = 0,
@@ -113,7 +113,15 @@ def train(
         validation = describe_validation(source, plan.descriptor, plan.validation_points, seed)
         material = from_dataset(source, table, validation)
         origin = {"coreset": None, "dataset_digest": material.digest}
-    result = fit(material, plan, seed=seed, output=output, origin=origin, progress=progress)
+    result = fit(
+        material,
+        plan,
+        seed=seed,
+        output=output,
+        checkpoint_seconds=config.checkpoint_seconds,
+        origin=origin,
+        progress=progress,
+    )
     best = result.validation_nrmse_percent
     return TrainSummary(
         result.model,
@@ -131,12 +139,14 @@ def fit(
     plan: Plan,
     *,
     seed: int,
-    output: Path | None = None,
+    output: Path | str | None = None,
+    checkpoint_seconds: float = 10.0,
     origin: dict[str, Any] | None = None,
     progress: Progress = silent,
 ) -> TrainResult:
     """Train on described points; write the model to `output`, then drop its checkpoint."""
-    folder = None if output is None else output.with_name(f".{output.name}.checkpoint")
+    target = None if output is None else Path(output)
+    folder = None if target is None else target.with_name(f".{target.name}.checkpoint")
     result = train_model(
         material.training,
         material.validation,
@@ -150,16 +160,17 @@ def fit(
         spacing=material.spacing,
         seed=seed,
         checkpoint_dir=folder,
+        checkpoint_seconds=checkpoint_seconds,
         provenance={"data": to_plain(origin or {}), "machine": machine()},
         progress=progress,
     )
-    if output is not None and folder is not None:
-        save_model(result.model, output)
+    if target is not None and folder is not None:
+        save_model(result.model, target)
         Checkpoints(folder, "").clear()
     return result
 
 
-def _open(data: Path | Dataset | Coreset) -> Dataset | Coreset:
+def _open(data: Path | str | Dataset | Coreset) -> Dataset | Coreset:
     if isinstance(data, Dataset | Coreset):
         return data
     kind = store_kind(data)

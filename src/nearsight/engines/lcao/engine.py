@@ -1,0 +1,232 @@
+"""`LcaoEngine`: the embedded Kohn–Sham engine behind the `Engine` protocol."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from nearsight.atomic.radial import RadialDensity
+from nearsight.atomic.superposition import superpose
+from nearsight.engines.lcao.forces import forces as atomic_forces
+from nearsight.engines.lcao.hamiltonian import Geometry
+from nearsight.engines.lcao.integrals import element_basis
+from nearsight.engines.lcao.scf import density_terms, diagonalise, harris_terms, self_consistent
+from nearsight.engines.lcao.settings import LcaoSettings
+from nearsight.engines.lcao.threads import threads
+from nearsight.engines.protocol import GroundState, NonSelfConsistent
+from nearsight.engines.pseudopotential import load_gth
+from nearsight.engines.radial_atom import solve_atom
+from nearsight.engines.registered import ENGINES
+from nearsight.engines.resolution import required_spacing
+from nearsight.engines.xc import ExchangeCorrelation
+from nearsight.errors import ChargeError, GridMismatchError
+from nearsight.field import ScalarField
+from nearsight.grid import UniformGrid
+from nearsight.neighbours import require_separated_atoms
+from nearsight.structure import Structure
+from nearsight.units import KELVIN
+
+#: how far, relative to the electron count, the integral of a density given to `harris` may be off
+_CHARGE_TOLERANCE = 1e-2
+
+
+@ENGINES.register("lcao")
+class LcaoEngine:
+    """Γ-point, spin-unpolarised Kohn–Sham with GTH pseudopotentials and Gaussian orbitals on a grid.
+
+    Parameters
+    ----------
+    settings : LcaoSettings, optional
+
+    Notes
+    -----
+    What the last structure needed besides a density (integrals, orbitals on the grid) is kept, so that
+    several densities of one structure cost one set-up.
+    """
+
+    name = "lcao"
+
+    def __init__(self, settings: LcaoSettings | None = None) -> None:
+        self.settings = settings or LcaoSettings()
+        self._xc = ExchangeCorrelation(self.settings.functional)
+        self._last: tuple[str, Geometry] | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        """An engine with the settings of a file; see `LcaoSettings` for the keys.
+
+        Raises
+        ------
+        InputError
+            An unknown key, or a value of the wrong type or out of range.
+        """
+        return cls(LcaoSettings.from_mapping(settings))
+
+    @classmethod
+    def from_fingerprint(cls, fingerprint: Mapping[str, Any]) -> Self:
+        """An engine of the same physics as the one whose `fingerprint` this is."""
+        return cls(
+            LcaoSettings(
+                basis=str(fingerprint["basis"]),
+                pseudopotential=str(fingerprint["pseudopotentials"]),
+                functional=str(fingerprint["functional"]),
+                smearing_kelvin=float(fingerprint["smearing_kelvin"]),
+                spacing=fingerprint.get("spacing"),
+            )
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Workers get the settings, not the last structure's arrays."""
+        return self.__dict__ | {"_last": None}
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What defines the physics, JSON-ready."""
+        return {
+            "engine": self.name,
+            "functional": self.settings.functional,
+            "pseudopotentials": self.settings.pseudopotential,
+            "basis": self.settings.basis,
+            "smearing_kelvin": self.settings.smearing_kelvin,
+            "spin": "unpolarised",
+            "k_points": "gamma",
+            "spacing": self.settings.spacing,
+        }
+
+    def n_electrons(self, structure: Structure) -> float:
+        """Valence electrons of the neutral cell; raises `UnknownElementError`."""
+        return float(sum(load_gth(self.settings.pseudopotential, int(z)).charge for z in structure.numbers))
+
+    def default_grid(self, structure: Structure) -> UniformGrid:
+        """The grid that the hardest element needs, by the rule of `nearsight.engines.resolution`."""
+        spacing = self.settings.spacing or min(
+            required_spacing(load_gth(self.settings.pseudopotential, z), self.atomic_density(z))
+            for z in structure.species
+        )
+        return UniformGrid.with_spacing(structure.cell, spacing)
+
+    def atomic_density(self, number: int) -> RadialDensity:
+        """Density of the free atom with this engine's pseudopotential and functional."""
+        return solve_atom(number, self.settings.pseudopotential, self.settings.functional)
+
+    def starting_density(self, structure: Structure, grid: UniformGrid) -> ScalarField:
+        """Superposed atomic densities, scaled to the electron count, e/bohr³."""
+        tables = {z: self.atomic_density(z) for z in structure.species}
+        return superpose(structure, grid, tables).rescaled(self.n_electrons(structure)).field
+
+    def ground_state(
+        self,
+        structure: Structure,
+        grid: UniformGrid | None = None,
+        *,
+        forces: bool = True,
+        start: ScalarField | None = None,
+        watch: Callable[[int, float], None] | None = None,
+    ) -> GroundState:
+        """Solve self-consistently.
+
+        Parameters
+        ----------
+        structure : Structure
+        grid : UniformGrid, optional
+            The default grid unless given.
+        forces : bool
+        start : ScalarField, optional
+            Density to begin with instead of superposed atoms; settles the grid.
+        watch : callable, optional
+            Called with the iteration and its residual.
+
+        Raises
+        ------
+        ConvergenceError
+            The cycle did not converge; the message says what to try.
+        StructureError
+            Atoms on top of each other.
+        UnknownElementError
+            An element without pseudopotential or basis.
+        GridMismatchError
+            The grid's or starting density's cell is not the structure's.
+        """
+        began = time.perf_counter()
+        grid = grid or (start.grid if start is not None else self.default_grid(structure))
+        with threads(self.settings.threads) as count:
+            geometry = self._geometry(structure, grid, count)
+            start = start or self.starting_density(structure, grid)
+            _require_grid(start.grid, grid)
+            end = self_consistent(geometry, start, self.settings, watch)
+            found = None
+            if forces:
+                potential = density_terms(geometry, end.rho, self._xc).potential
+                found = atomic_forces(geometry, end.states, end.rho, potential)
+                found -= found.mean(axis=0)
+        return GroundState(
+            density=end.rho,
+            free_energy=float(sum(end.terms.values())),
+            terms=end.terms,
+            eigenvalues=end.states.eigenvalues,
+            occupations=end.states.occupations.values,
+            fermi_level=end.states.occupations.fermi_level,
+            n_electrons=geometry.n_electrons,
+            forces=found,
+            n_iterations=end.n_iterations,
+            residual=end.residual,
+            seconds=time.perf_counter() - began,
+        )
+
+    def harris(
+        self, structure: Structure, density: ScalarField, *, output_density: bool = False
+    ) -> NonSelfConsistent:
+        """Harris–Foulkes free energy of any density, on the grid it comes on; one diagonalisation.
+
+        Raises
+        ------
+        GridMismatchError
+            The density's cell is not the structure's.
+        ChargeError
+            The density's integral is more than 1 % off the electron count.
+        """
+        _require_charge(density, self.n_electrons(structure))
+        with threads(self.settings.threads) as count:
+            geometry = self._geometry(structure, density.grid, count)
+            terms = density_terms(geometry, density, self._xc)
+            states = diagonalise(geometry, terms.potential, self.settings.smearing_kelvin * KELVIN)
+            parts = harris_terms(geometry, density, terms, states)
+            rho = None
+            if output_density:
+                rho = ScalarField(density.grid, geometry.density(*states.occupied))
+        return NonSelfConsistent(
+            free_energy=float(sum(parts.values())),
+            density=rho,
+            eigenvalues=states.eigenvalues,
+            occupations=states.occupations.values,
+            fermi_level=states.occupations.fermi_level,
+            terms=parts,
+        )
+
+    def _geometry(self, structure: Structure, grid: UniformGrid, count: int) -> Geometry:
+        """Set-up of a structure on a grid, the last one kept."""
+        key = structure.digest() + grid.digest()
+        if self._last is None or self._last[0] != key:
+            if not np.allclose(grid.cell, structure.cell, rtol=0, atol=1e-4):
+                raise GridMismatchError("the grid's cell differs from the structure's cell")
+            for z in structure.species:
+                load_gth(self.settings.pseudopotential, z)
+                element_basis(self.settings.basis, z)
+            require_separated_atoms(structure)
+            self._last = None  # free the old one before the new one is made
+            self._last = key, Geometry(structure, grid, self.settings, count)
+        return self._last[1]
+
+
+def _require_grid(found: UniformGrid, wanted: UniformGrid) -> None:
+    if not found.matches(wanted):
+        raise GridMismatchError(f"the starting density lies on {found!r}, not on {wanted!r}; resample it")
+
+
+def _require_charge(density: ScalarField, n_electrons: float) -> None:
+    found = density.integrate()
+    if not abs(found - n_electrons) <= _CHARGE_TOLERANCE * n_electrons:
+        raise ChargeError(
+            f"the density integrates to {found:.6g} electrons where the structure has {n_electrons:g}; "
+            "check its units (e/bohr³), or rescale it"
+        )

@@ -1,0 +1,110 @@
+"""What a network is: settings that build it, tensors that fill it, and a prediction for a block.
+
+`Network` asks for so little that a linear model, a Gaussian process or a Bayesian network fits behind
+it. What is trained by gradients is also a `torch.nn.Module`; what GraNd scores is a `TraceableNetwork`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+import torch
+
+from nearsight.errors import ModelFileError
+from nearsight.registry import Registry
+
+
+@runtime_checkable
+class Network(Protocol):
+    """A function of standardised features; `nearsight.networks.conformance` holds its suite."""
+
+    #: length of a feature vector
+    n_inputs: int
+    #: what built it
+    settings: "NetworkSettings"
+
+    @property
+    def device(self) -> torch.device:
+        """Where its tensors live."""
+        ...
+
+    def predict(self, x: torch.Tensor) -> torch.Tensor:
+        """Standardised density (m,), float32, of standardised features (m, n_inputs), float32.
+
+        Row by row: the value of a point does not depend on the others of its block. No gradients.
+        """
+        ...
+
+    def to(self, device: Any) -> Any:
+        """Move its tensors to `device`, in place."""
+        ...
+
+    def frozen(self) -> "Network":
+        """Itself, moved to the CPU and done with training."""
+        ...
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Everything learned, by name, on the CPU: what a model file stores."""
+        ...
+
+    def load_tensors(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Fill in what `tensors` gave; raises `ModelFileError` where names or shapes differ."""
+        ...
+
+
+class NetworkSettings(Protocol):
+    """Frozen settings of one kind of network, JSON-ready by their fields."""
+
+    #: registered name
+    name: ClassVar[str]
+
+    @property
+    def positive(self) -> bool:
+        """Whether the output cannot be negative: the target must then be scaled and not shifted."""
+        ...
+
+    def build(self, n_inputs: int, generator: torch.Generator | None = None) -> Any:
+        """A new network; `generator` settles its random start, none leaves the weights unset."""
+        ...
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields, with the registered name under ``network``."""
+        ...
+
+
+class LinearTrace(NamedTuple):
+    """What one linear layer saw: inputs a (m, n_in) and outputs z = Wa + b (m, n_out)."""
+
+    inputs: torch.Tensor
+    outputs: torch.Tensor
+
+
+@runtime_checkable
+class TraceableNetwork(Network, Protocol):
+    """A network all of whose parameters are the weights and biases of linear layers."""
+
+    def traced(self, x: torch.Tensor) -> tuple[torch.Tensor, list[LinearTrace]]:
+        """The output (m,) and each linear layer's inputs and outputs, first layer first."""
+        ...
+
+
+#: network names to settings classes
+NETWORKS: Registry[type[NetworkSettings]] = Registry("network", "nearsight.networks")
+
+
+def network_from_settings(settings: Mapping[str, Any]) -> NetworkSettings:
+    """Rebuild the settings object that `NetworkSettings.as_dict` described.
+
+    Raises
+    ------
+    UnknownNameError
+        No network of that name.
+    ModelFileError
+        Settings that the network does not know.
+    """
+    fields = dict(settings)
+    name = str(fields.pop("network", "mlp"))
+    kind = NETWORKS[name]
+    try:
+        return kind(**fields)
+    except TypeError as error:
+        raise ModelFileError(f"settings of the network '{name}' do not fit this version: {error}") from None

@@ -1,0 +1,197 @@
+"""`PointTable`: points with their features and densities, what training and scoring read."""
+
+import tempfile
+import weakref
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from nearsight.atomic.radial import RadialDensity
+from nearsight.atomic.superposition import Superposition
+from nearsight.descriptors.evaluator import evaluate
+from nearsight.descriptors.protocol import Descriptor
+from nearsight.errors import InputError
+from nearsight.field import ScalarField
+from nearsight.grid import UniformGrid
+from nearsight.points import PointSet
+from nearsight.progress import Progress, silent
+from nearsight.provenance import digest
+from nearsight.structure import Structure
+
+
+class SnapshotSource(Protocol):
+    """The part of `nearsight.store.dataset.Dataset` that describing points needs."""
+
+    @property
+    def radial(self) -> Mapping[int, RadialDensity]:
+        """Free-atom densities by atomic number; may be empty."""
+        ...
+
+    def structure(self, number: int) -> Structure:
+        """The structure of a snapshot."""
+        ...
+
+    def density(self, number: int) -> ScalarField:
+        """Its density, e/bohr³."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class PointTable:
+    """Points and what is known of them; rows of all arrays belong together.
+
+    Parameters
+    ----------
+    points : PointSet
+        Where each row comes from, and its weight in the loss.
+    features : ndarray (n, n_features), float32
+        May be a memory map.
+    density : ndarray (n,), float64
+        e/bohr³.
+    rho_saed : ndarray (n,), float64, or None
+        Superposed atomic densities, e/bohr³; None where the data has no radial tables.
+
+    Raises
+    ------
+    InputError
+        Arrays of different lengths, or no rows.
+    """
+
+    points: PointSet
+    features: np.ndarray
+    density: np.ndarray
+    rho_saed: np.ndarray | None
+
+    def __post_init__(self) -> None:
+        n = len(self.points)
+        lengths = {len(self.features), len(self.density), n}
+        if self.rho_saed is not None:
+            lengths.add(len(self.rho_saed))
+        if len(lengths) != 1 or self.features.ndim != 2:
+            raise InputError(f"a table of points with columns of different lengths: {sorted(lengths)}")
+        if n == 0:
+            raise InputError("a table of points needs at least one point")
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    @property
+    def n_features(self) -> int:
+        """Length of a feature vector."""
+        return int(self.features.shape[1])
+
+    @property
+    def weight(self) -> np.ndarray:
+        """Weight of each point in the loss, (n,) float32, mean one."""
+        return self.points.weight
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the features are in memory rather than in a mapped file."""
+        return not isinstance(self.features, np.memmap)
+
+    def take(self, which: np.ndarray, weight: np.ndarray | None = None) -> "PointTable":
+        """The rows at positions `which`, copied, with new weights if given."""
+        return PointTable(
+            self.points.take(which, weight),
+            np.ascontiguousarray(self.features[which]),
+            self.density[which],
+            None if self.rho_saed is None else self.rho_saed[which],
+        )
+
+    def digest(self) -> str:
+        """Hash of the points, their weights and densities (not of the features, which follow)."""
+        points = self.points
+        return digest(points.snapshot, points.index, points.weight, self.density)
+
+
+def describe_points(
+    source: SnapshotSource,
+    descriptor: Descriptor,
+    points: PointSet,
+    *,
+    block: int = 16_384,
+    memory_limit: int = 4 << 30,
+    folder: Path | None = None,
+    threads: int | None = None,
+    progress: Progress = silent,
+) -> PointTable:
+    """Features, densities and superposed atomic densities of points, streamed in blocks.
+
+    Parameters
+    ----------
+    source : SnapshotSource
+        A data set.
+    descriptor : Descriptor
+    points : PointSet
+        In any order; each snapshot is read once and its points are visited in grid order, where
+        neighbours in the list are neighbours in space.
+    block : int
+        Points described at a time.
+    memory_limit : int
+        Bytes of features above which they go to a mapped temporary file, deleted with the table.
+    folder : Path, optional
+        Where that file goes; the system's temporary folder unless given.
+    threads : int, optional
+        CPU threads; as many as PyTorch uses unless given.
+    progress : Progress
+
+    Raises
+    ------
+    UnknownElementError
+        An atom that the descriptor or the radial tables do not know.
+    InputError
+        An index outside its snapshot's grid.
+    """
+    radial = dict(source.radial)
+    threads = threads or torch.get_num_threads()
+    features = _allocate(len(points), descriptor.n_features, memory_limit, folder)
+    density = np.empty(len(points))
+    rho_saed = np.empty(len(points)) if radial else None
+    done = 0
+    progress("describing points", 0, len(points))
+    for number, rows in points.by_snapshot():
+        structure, field = source.structure(number), source.density(number)
+        _require_on_grid(points.index[rows], field.grid, number)
+        evaluator = descriptor.prepare(structure)
+        atoms = Superposition(structure, radial) if radial else None
+        for part in _blocks(rows, points.index, block):
+            index = points.index[part]
+            positions = field.grid.points_at(index)
+            features[part] = evaluate(evaluator, positions, threads)
+            density[part] = field.values.ravel()[index]
+            if atoms is not None and rho_saed is not None:
+                rho_saed[part] = atoms.at(positions, threads=threads)
+            done += len(part)
+            progress("describing points", done, len(points))
+    return PointTable(points, features, density, rho_saed)
+
+
+def _blocks(rows: np.ndarray, index: np.ndarray, block: int) -> Iterator[np.ndarray]:
+    """`rows` sorted by grid index, in pieces."""
+    ordered = rows[np.argsort(index[rows], kind="stable")]
+    for start in range(0, len(ordered), block):
+        yield ordered[start : start + block]
+
+
+def _require_on_grid(index: np.ndarray, grid: UniformGrid, number: int) -> None:
+    if len(index) and (index.min() < 0 or index.max() >= grid.n_points):
+        raise InputError(
+            f"a point set names point {int(index.max())} of snapshot {number}, whose grid has "
+            f"{grid.n_points} points; the data set is not the one the points were chosen from"
+        )
+
+
+def _allocate(n: int, n_features: int, memory_limit: int, folder: Path | None) -> np.ndarray:
+    """Room for the features: in memory, or in a mapped file that goes with the array."""
+    if 4 * n * n_features <= memory_limit:
+        return np.empty((n, n_features), dtype=np.float32)
+    scratch = tempfile.TemporaryDirectory(prefix="nearsight-features-", dir=folder)
+    path = Path(scratch.name) / "features.f32"
+    mapped = np.memmap(path, dtype=np.float32, mode="w+", shape=(n, n_features))
+    weakref.finalize(mapped, scratch.cleanup)
+    return mapped

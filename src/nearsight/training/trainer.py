@@ -1,0 +1,117 @@
+"""`Trainer`: one network, its optimiser and its data; takes steps, and nothing else."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import nn
+
+from nearsight.model.scaler import FeatureScaler
+from nearsight.model.target import Target
+from nearsight.networks.precision import hidden_products
+from nearsight.training.batches import Batches
+from nearsight.training.settings import TrainSettings
+from nearsight.training.tables import PointTable
+
+#: rows of a mapped file kept together while shuffling
+_CHUNK = 256
+
+
+class TrainingData:
+    """A table made ready for training: standardised target, features standardised batch by batch.
+
+    Parameters
+    ----------
+    table : PointTable
+    scaler : FeatureScaler
+    target : Target
+    device : torch.device
+        Where batches go; the table stays where it is.
+    """
+
+    def __init__(
+        self, table: PointTable, scaler: FeatureScaler, target: Target, device: torch.device
+    ) -> None:
+        self.device = device
+        self.in_memory = table.in_memory
+        self._features = _as_tensor(table.features)
+        self._target = torch.from_numpy(target.encode(table.density, table.rho_saed))
+        self._weight = torch.from_numpy(np.array(table.weight))
+        self._mean = torch.from_numpy(scaler.mean).to(device)
+        self._inverse_std = torch.from_numpy(1.0 / scaler.std).to(device)
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+    def gather(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Standardised features (m, d), target (m,) and weight (m,) of the given rows."""
+        index = torch.from_numpy(rows)
+        return (
+            self._standardised(self._features.index_select(0, index)),
+            self._target.index_select(0, index).to(self.device),
+            self._weight.index_select(0, index).to(self.device),
+        )
+
+    def block(self, start: int, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Standardised features and target of consecutive rows."""
+        return self._standardised(self._features[start:stop]), self._target[start:stop].to(self.device)
+
+    def _standardised(self, features: torch.Tensor) -> torch.Tensor:
+        return (features.to(self.device) - self._mean) * self._inverse_std
+
+
+class Trainer:
+    """Takes AdamW steps on the weighted mean square of the standardised target's error.
+
+    Parameters
+    ----------
+    network : nn.Module
+        On the data's device.
+    data : TrainingData
+    settings : TrainSettings
+    seed : int
+        Settles the order of the batches.
+    """
+
+    def __init__(self, network: nn.Module, data: TrainingData, settings: TrainSettings, seed: int) -> None:
+        self.network = network
+        self.data = data
+        self.settings = settings
+        self.total = settings.total_steps(len(data))
+        self.step_number = 0
+        self.batches = Batches(len(data), settings.batch, seed, 1 if data.in_memory else _CHUNK)
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        )
+
+    def step(self) -> torch.Tensor:
+        """Take one step; returns the loss of its batch, a detached scalar."""
+        x, t, weight = self.data.gather(self.batches.rows(self.step_number))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.rate(self.step_number, self.total)
+        self.optimizer.zero_grad(set_to_none=True)
+        with hidden_products(self.settings.precision, self.data.device):
+            output = self.network(x)
+        loss: torch.Tensor = (weight * (output - t).square()).mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.step_number += 1
+        return loss.detach()
+
+
+@contextmanager
+def torch_threads(threads: int | None) -> Iterator[None]:
+    """Run PyTorch on so many CPU threads, then as before; None changes nothing."""
+    before = torch.get_num_threads()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _as_tensor(array: np.ndarray) -> torch.Tensor:
+    """Share the memory of an array; a read-only one is copied, as torch has no read-only tensors."""
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
