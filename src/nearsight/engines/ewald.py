@@ -43,7 +43,7 @@ def ewald(structure: Structure, charges: np.ndarray, eta: float | None = None) -
     long, long_forces = _reciprocal_space(structure, charges, eta)
     own = -eta / np.sqrt(np.pi) * float(np.sum(charges**2))
     background = -np.pi / (2 * structure.volume * eta**2) * float(charges.sum()) ** 2
-    return short + long + own + background, short_forces + long_forces
+    return float(short + long + own + background), short_forces + long_forces
 
 
 def _real_space(structure: Structure, charges: np.ndarray, eta: float) -> tuple[float, np.ndarray]:

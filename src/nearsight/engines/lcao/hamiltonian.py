@@ -14,8 +14,9 @@ from nearsight.errors import InputError
 from nearsight.grid import UniformGrid
 from nearsight.structure import Structure
 
-#: smallest eigenvalue of the overlap matrix below which a basis counts as linearly dependent
-_DEPENDENT = 1e-8
+#: combinations of orbitals with a smaller overlap eigenvalue count as linearly dependent; PySCF's
+#: integrals are good to 1e-8
+_DEPENDENT = 1e-7
 #: blocks of rows of H on the grid: more save work, fewer make larger matrix products
 _ROW_BLOCKS = 4
 
@@ -75,8 +76,8 @@ class Geometry:
     def orthonormal(self) -> np.ndarray:
         """X with Xᵀ S X = 1, shape (n_orbitals, n_independent).
 
-        By Cholesky where the basis is well conditioned, otherwise canonical: combinations whose
-        overlap eigenvalue is below 1e-8 are left out.
+        By Cholesky where the basis is well conditioned; otherwise canonical, without the linearly
+        dependent combinations.
         """
         s = integrals.overlap(self.cell)
         lower, failed = scipy.linalg.lapack.dpotrf(s, lower=1)

@@ -4,6 +4,7 @@ Periodic sums at the Γ point over all images within PySCF's own cut-off (precis
 is not used anywhere.
 """
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,9 @@ def element_basis(basis: str, number: int) -> list[Any]:
     """
     symbol = chemical_symbols[number]
     try:
-        return list(load_basis(basis, symbol))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # advice to install a package that is not needed
+            return list(load_basis(basis, symbol))
     except (BasisNotFoundError, KeyError, RuntimeError):
         raise UnknownElementError(
             f"no basis '{basis}' for {symbol}; choose another element or basis"

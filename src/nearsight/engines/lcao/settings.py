@@ -55,7 +55,7 @@ class LcaoSettings:
     smearing_kelvin: float = 1000.0
     spacing: float | None = None
     density_tolerance: float = 1e-6
-    max_iterations: int = 60
+    max_iterations: int = 100
     mixing: float = 0.6
     mixing_depth: int = 15
     kerker: float | None = None
