@@ -41,11 +41,15 @@ def energy(
             result = energy_of_model(
                 arguments[0], arguments[1], ks, force=force, device=device, progress=progress
             )
+    correction = result["second_order_correction_ha"]
     session.table(
         str(arguments[-1]),
         {
             "free energy (Harris–Foulkes)": f"{result['free_energy_ha']:.6f} Ha",
             "per atom": f"{result['free_energy_ha_per_atom']:.6f} Ha",
+            "self-consistency would add": "unknown (no metal)"
+            if correction is None
+            else f"{1e3 * correction / result['n_atoms']:+.3f} mHa/atom by estimate",
             "engine": engine,
         },
     )

@@ -68,6 +68,9 @@ class NonSelfConsistent:
         As in `GroundState`.
     terms : dict
         Parts of the energy, hartree, adding up to `free_energy`.
+    correction : float or None
+        Estimate of what self-consistency would add to `free_energy`, hartree; comes with the output
+        density, where the engine can tell (``lcao``: in metals). `free_energy` does not hold it.
     """
 
     free_energy: float
@@ -76,6 +79,7 @@ class NonSelfConsistent:
     occupations: np.ndarray
     fermi_level: float
     terms: dict[str, float] = field(default_factory=dict)
+    correction: float | None = None
 
 
 @runtime_checkable

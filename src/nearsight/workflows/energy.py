@@ -41,7 +41,8 @@ def energy_of_model(
     Returns
     -------
     dict
-        ``free_energy_ha`` of the cell, per atom, its terms, Fermi level, engine, grid.
+        ``free_energy_ha`` of the cell, per atom, its terms, Fermi level, engine, grid, and
+        ``second_order_correction_ha``: what self-consistency would add by estimate (None if unknown).
 
     Raises
     ------
@@ -55,7 +56,7 @@ def energy_of_model(
         require_same_physics(loaded.engine, engine.fingerprint())
     atoms = read_structure(structure)
     prediction = predict_density(loaded, atoms, engine.default_grid(atoms), progress=progress)
-    found = engine.harris(atoms, prediction.density)
+    found = engine.harris(atoms, prediction.density, output_density=True)
     return _summary(found, atoms, prediction.density, engine) | {
         "clipped_charge": prediction.clipped_charge,
         "factor": prediction.factor,
@@ -78,7 +79,7 @@ def energy_of_file(density: Path | str, structure: Path | str | Structure, engin
     if not _same_cell(snapshot.structure, atoms):
         raise GridMismatchError(f"the cell of {density} is not that of the structure {atoms.formula}")
     rho = snapshot.density.rescaled(n_electrons).field
-    return _summary(engine.harris(atoms, rho), atoms, rho, engine)
+    return _summary(engine.harris(atoms, rho, output_density=True), atoms, rho, engine)
 
 
 def _same_cell(first: Structure, second: Structure) -> bool:
@@ -91,6 +92,7 @@ def _summary(
     return {
         "free_energy_ha": found.free_energy,
         "free_energy_ha_per_atom": found.free_energy / structure.n_atoms,
+        "second_order_correction_ha": found.correction,
         "terms_ha": dict(found.terms),
         "fermi_level_ha": found.fermi_level,
         "formula": structure.formula,

@@ -8,12 +8,14 @@ import numpy as np
 
 from nearsight.atomic.radial import RadialDensity
 from nearsight.atomic.superposition import superpose
+from nearsight.engines.correction import second_order_correction
 from nearsight.engines.lcao.forces import forces as atomic_forces
 from nearsight.engines.lcao.hamiltonian import Geometry
 from nearsight.engines.lcao.integrals import element_basis
 from nearsight.engines.lcao.scf import density_terms, diagonalise, harris_terms, self_consistent
 from nearsight.engines.lcao.settings import LcaoSettings
 from nearsight.engines.lcao.threads import threads
+from nearsight.engines.mixing import thomas_fermi_wave_vector
 from nearsight.engines.protocol import GroundState, NonSelfConsistent
 from nearsight.engines.pseudopotential import load_gth
 from nearsight.engines.radial_atom import solve_atom
@@ -191,9 +193,13 @@ class LcaoEngine:
             terms = density_terms(geometry, density, self._xc)
             states = diagonalise(geometry, terms.potential, self.settings.smearing_kelvin * KELVIN)
             parts = harris_terms(geometry, density, terms, states)
-            rho = None
+            rho, correction = None, None
             if output_density:
                 rho = ScalarField(density.grid, geometry.density(*states.occupied))
+                q = thomas_fermi_wave_vector(
+                    states.eigenvalues, states.occupations.fermi_level, structure.volume
+                )
+                correction = second_order_correction(density, rho, self._xc, q)
         return NonSelfConsistent(
             free_energy=float(sum(parts.values())),
             density=rho,
@@ -201,6 +207,7 @@ class LcaoEngine:
             occupations=states.occupations.values,
             fermi_level=states.occupations.fermi_level,
             terms=parts,
+            correction=correction,
         )
 
     def _geometry(self, structure: Structure, grid: UniformGrid, count: int) -> Geometry:
