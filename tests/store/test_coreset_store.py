@@ -9,14 +9,22 @@ from nearsight.atomic.radial import RadialDensity
 from nearsight.errors import InputError, StoreError
 from nearsight.grid import UniformGrid
 from nearsight.points import PointSet
-from nearsight.store import Coreset, Dataset, PointData, SnapshotInfo, read_coreset, store_kind, write_coreset
+from nearsight.store import (
+    Coreset,
+    Dataset,
+    PointTable,
+    SnapshotInfo,
+    read_coreset,
+    store_kind,
+    write_coreset,
+)
 from nearsight.structure import Structure
 
 
-def _points(rng: np.random.Generator, snapshots: list[int], n: int, *, saed: bool) -> PointData:
+def _points(rng: np.random.Generator, snapshots: list[int], n: int, *, saed: bool) -> PointTable:
     points = PointSet(rng.choice(snapshots, n), rng.integers(0, 64, n), rng.uniform(0.5, 1.5, n))
     rho_saed = rng.uniform(size=n) if saed else None
-    return PointData(points, rng.normal(size=(n, 5)), rng.uniform(size=n), rho_saed)
+    return PointTable(points, rng.normal(size=(n, 5)), rng.uniform(size=n), rho_saed)
 
 
 def _coreset(*, saed: bool = True) -> Coreset:
@@ -105,11 +113,11 @@ def test_rows_and_snapshots_must_match() -> None:
     coreset = _coreset()
     points = coreset.training.points
     with pytest.raises(InputError, match="features"):
-        PointData(points, np.zeros((39, 5)), np.zeros(40))
+        PointTable(points, np.zeros((39, 5)), np.zeros(40))
     with pytest.raises(InputError, match="density"):
-        PointData(points, np.zeros((40, 5)), np.zeros(39))
+        PointTable(points, np.zeros((40, 5)), np.zeros(39))
     with pytest.raises(InputError, match="rho_saed"):
-        PointData(points, np.zeros((40, 5)), np.zeros(40), np.zeros(3))
+        PointTable(points, np.zeros((40, 5)), np.zeros(40), np.zeros(3))
     with pytest.raises(InputError, match=r"grid of every snapshot; missing: \[4\]"):
         replace(coreset, grids={0: coreset.grids[0]})
 

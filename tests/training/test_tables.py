@@ -130,7 +130,7 @@ def test_refusals() -> None:
     with pytest.raises(UnknownElementError):
         describe_points(source, PowerSpectrum((29,)), scattered_points())
     points = scattered_points()
-    with pytest.raises(InputError, match="different lengths"):
+    with pytest.raises(InputError, match="one row a point"):
         PointTable(points, np.zeros((3, 2), np.float32), np.zeros(300), None)
     with pytest.raises(InputError, match="at least one point"):
         describe_points(source, DESCRIPTOR, points.take(np.empty(0, int)))

@@ -22,51 +22,8 @@ from nearsight.io.zarr_header import make_header, read_header, store_kind
 from nearsight.points import PointSet
 from nearsight.store.info import SnapshotInfo
 from nearsight.store.radial import read_radial_tables, write_radial
+from nearsight.store.table import PointTable
 from nearsight.structure import Structure
-
-
-@dataclass(frozen=True, eq=False)
-class PointData:
-    """Grid points with what is known at each.
-
-    Parameters
-    ----------
-    points : PointSet
-        n points; their snapshots and flat grid indices, their weights in the loss.
-    features : ndarray (n, n_features), float32
-    density : ndarray (n,), float64
-        e/bohr³.
-    rho_saed : ndarray (n,), float64, optional
-        Superposition of atomic densities, e/bohr³.
-
-    Raises
-    ------
-    InputError
-        Arrays that do not have one row a point.
-    """
-
-    points: PointSet
-    features: np.ndarray
-    density: np.ndarray
-    rho_saed: np.ndarray | None = None
-
-    def __post_init__(self) -> None:
-        n = len(self.points)
-        features = np.ascontiguousarray(self.features, dtype=np.float32)
-        if features.ndim != 2 or len(features) != n:
-            raise InputError(f"features of shape {features.shape} for {n} points; one row a point is needed")
-        object.__setattr__(self, "features", features)
-        for name in ("density", "rho_saed"):
-            given = getattr(self, name)
-            if given is None:
-                continue
-            array = np.ascontiguousarray(given, dtype=np.float64)
-            if array.shape != (n,):
-                raise InputError(f"{name} of shape {array.shape} for {n} points; one value a point is needed")
-            object.__setattr__(self, name, array)
-
-    def __len__(self) -> int:
-        return len(self.points)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +32,7 @@ class Coreset:
 
     Attributes
     ----------
-    training, validation : PointData
+    training, validation : PointTable
         Validation points are counted apart; no selection method sees them.
     structures : dict of int to Structure
         Of every snapshot that a point names, by its number in the data set.
@@ -96,8 +53,8 @@ class Coreset:
         Software, machine, seed.
     """
 
-    training: PointData
-    validation: PointData
+    training: PointTable
+    validation: PointTable
     structures: dict[int, Structure]
     grids: dict[int, UniformGrid]
     infos: dict[int, SnapshotInfo]
@@ -200,7 +157,7 @@ def _fill(folder: Path, coreset: Coreset) -> None:
         write_radial(folder / "radial" / str(number), table)
 
 
-def _point_arrays(data: PointData) -> dict[str, np.ndarray]:
+def _point_arrays(data: PointTable) -> dict[str, np.ndarray]:
     arrays = {
         "snapshot": data.points.snapshot,
         "index": data.points.index,
@@ -211,11 +168,11 @@ def _point_arrays(data: PointData) -> dict[str, np.ndarray]:
     return arrays if data.rho_saed is None else arrays | {"rho_saed": data.rho_saed}
 
 
-def _read_points(folder: Path) -> PointData:
+def _read_points(folder: Path) -> PointTable:
     arrays = read_arrays(folder)
     try:
         points = PointSet(arrays["snapshot"], arrays["index"], arrays["weight"])
-        return PointData(points, arrays["features"], arrays["density"], arrays.get("rho_saed"))
+        return PointTable(points, arrays["features"], arrays["density"], arrays.get("rho_saed"))
     except KeyError as error:
         raise StoreError(f"{folder} lacks the array {error}; make the coreset again") from error
 

@@ -14,10 +14,10 @@ from nearsight.model.density_model import DensityModel, require_atomic_densities
 from nearsight.model.target import TargetKind
 from nearsight.networks.protocol import NetworkSettings
 from nearsight.progress import Progress, silent
+from nearsight.store.table import PointTable
 from nearsight.training.checkpoint import Checkpoints
 from nearsight.training.run import RunState
 from nearsight.training.settings import TrainSettings
-from nearsight.training.tables import PointTable
 from nearsight.training.task import TrainingTask
 from nearsight.training.trainer import torch_threads
 from nearsight.training.validation import Validation

@@ -22,8 +22,8 @@ from nearsight.networks.precision import Precision, hidden_products, resolve_dev
 from nearsight.networks.protocol import NetworkSettings, TraceableNetwork
 from nearsight.progress import Progress, silent
 from nearsight.provenance import generator
+from nearsight.store.table import PointTable
 from nearsight.training.settings import TrainSettings
-from nearsight.training.tables import PointTable
 from nearsight.training.task import torch_generator
 from nearsight.training.trainer import Trainer, TrainingData, torch_threads
 

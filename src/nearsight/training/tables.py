@@ -1,9 +1,8 @@
-"""`PointTable`: points with their features and densities, what training and scoring read."""
+"""`describe_points`: from a point set to the table that training and scoring read."""
 
 import tempfile
 import weakref
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +18,7 @@ from nearsight.field import ScalarField
 from nearsight.grid import UniformGrid
 from nearsight.points import PointSet
 from nearsight.progress import Progress, silent
-from nearsight.provenance import digest
+from nearsight.store.table import PointTable
 from nearsight.structure import Structure
 
 
@@ -38,75 +37,6 @@ class SnapshotSource(Protocol):
     def density(self, number: int) -> ScalarField:
         """Its density, e/bohr³."""
         ...
-
-
-@dataclass(frozen=True, eq=False)
-class PointTable:
-    """Points and what is known of them; rows of all arrays belong together.
-
-    Parameters
-    ----------
-    points : PointSet
-        Where each row comes from, and its weight in the loss.
-    features : ndarray (n, n_features), float32
-        May be a memory map.
-    density : ndarray (n,), float64
-        e/bohr³.
-    rho_saed : ndarray (n,), float64, or None
-        Superposed atomic densities, e/bohr³; None where the data has no radial tables.
-
-    Raises
-    ------
-    InputError
-        Arrays of different lengths, or no rows.
-    """
-
-    points: PointSet
-    features: np.ndarray
-    density: np.ndarray
-    rho_saed: np.ndarray | None
-
-    def __post_init__(self) -> None:
-        n = len(self.points)
-        lengths = {len(self.features), len(self.density), n}
-        if self.rho_saed is not None:
-            lengths.add(len(self.rho_saed))
-        if len(lengths) != 1 or self.features.ndim != 2:
-            raise InputError(f"a table of points with columns of different lengths: {sorted(lengths)}")
-        if n == 0:
-            raise InputError("a table of points needs at least one point")
-
-    def __len__(self) -> int:
-        return len(self.points)
-
-    @property
-    def n_features(self) -> int:
-        """Length of a feature vector."""
-        return int(self.features.shape[1])
-
-    @property
-    def weight(self) -> np.ndarray:
-        """Weight of each point in the loss, (n,) float32, mean one."""
-        return self.points.weight
-
-    @property
-    def in_memory(self) -> bool:
-        """Whether the features are in memory rather than in a mapped file."""
-        return not isinstance(self.features, np.memmap)
-
-    def take(self, which: np.ndarray, weight: np.ndarray | None = None) -> "PointTable":
-        """The rows at positions `which`, copied, with new weights if given."""
-        return PointTable(
-            self.points.take(which, weight),
-            np.ascontiguousarray(self.features[which]),
-            self.density[which],
-            None if self.rho_saed is None else self.rho_saed[which],
-        )
-
-    def digest(self) -> str:
-        """Hash of the points, their weights and densities (not of the features, which follow)."""
-        points = self.points
-        return digest(points.snapshot, points.index, points.weight, self.density)
 
 
 def describe_points(
@@ -145,8 +75,10 @@ def describe_points(
     UnknownElementError
         An atom that the descriptor or the radial tables do not know.
     InputError
-        An index outside its snapshot's grid.
+        No points, or an index outside its snapshot's grid.
     """
+    if len(points) == 0:
+        raise InputError("describing points needs at least one point")
     radial = dict(source.radial)
     threads = threads or torch.get_num_threads()
     features = _allocate(len(points), descriptor.n_features, memory_limit, folder)

@@ -13,9 +13,9 @@ from nearsight.model.target import Target, TargetKind, require_compatible
 from nearsight.networks.precision import resolve_device, resolve_precision
 from nearsight.networks.protocol import NetworkSettings
 from nearsight.provenance import digest, generator, to_plain
+from nearsight.store.table import PointTable
 from nearsight.training.run import RunState
 from nearsight.training.settings import TrainSettings
-from nearsight.training.tables import PointTable
 from nearsight.training.trainer import Trainer, TrainingData
 from nearsight.training.validation import Validation
 

@@ -10,9 +10,9 @@ from torch import nn
 from nearsight.model.scaler import FeatureScaler
 from nearsight.model.target import Target
 from nearsight.networks.precision import hidden_products
+from nearsight.store.table import PointTable
 from nearsight.training.batches import Batches
 from nearsight.training.settings import TrainSettings
-from nearsight.training.tables import PointTable
 
 #: rows of a mapped file kept together while shuffling
 _CHUNK = 256

@@ -8,7 +8,7 @@ from nearsight.model.target import Target
 from nearsight.networks.precision import Precision, hidden_products
 from nearsight.networks.protocol import Network
 from nearsight.provenance import generator
-from nearsight.training.tables import PointTable
+from nearsight.store.table import PointTable
 
 
 class Validation:

@@ -1,7 +1,7 @@
 """`Material`: all that a model is trained from, whether it comes from a data set or a coreset."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,9 @@ from nearsight.errors import StoreError
 from nearsight.points import PointSet
 from nearsight.progress import Progress, silent
 from nearsight.provenance import generator
-from nearsight.store import Coreset, Dataset, PointData
+from nearsight.store import Coreset, Dataset, PointTable
 from nearsight.structure import Structure
-from nearsight.training import PointTable, describe_points
+from nearsight.training import describe_points
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,18 +145,18 @@ def valence_electrons(
 
 
 def _table(
-    coreset: Coreset, data: PointData, descriptor: Descriptor, progress: Progress
+    coreset: Coreset, data: PointTable, descriptor: Descriptor, progress: Progress
 ) -> PointTable | None:
     """The table of one part of a coreset, None if the part is empty."""
     if len(data) == 0:
         return None
-    features = data.features
-    if coreset.descriptor != descriptor.settings():
-        features = np.empty((len(data), descriptor.n_features), dtype=np.float32)
-        done = 0
-        for number, rows in data.points.by_snapshot():
-            positions = coreset.grids[number].points_at(data.points.index[rows])
-            features[rows] = evaluate(descriptor.prepare(coreset.structures[number]), positions)
-            done += len(rows)
-            progress("describing points", done, len(data))
-    return PointTable(data.points, features, data.density, data.rho_saed)
+    if coreset.descriptor == descriptor.settings():
+        return data
+    features = np.empty((len(data), descriptor.n_features), dtype=np.float32)
+    done = 0
+    for number, rows in data.points.by_snapshot():
+        positions = coreset.grids[number].points_at(data.points.index[rows])
+        features[rows] = evaluate(descriptor.prepare(coreset.structures[number]), positions)
+        done += len(rows)
+        progress("describing points", done, len(data))
+    return replace(data, features=features)

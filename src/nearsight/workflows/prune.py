@@ -12,8 +12,8 @@ from nearsight.errors import InputError
 from nearsight.points import PointSet
 from nearsight.progress import Progress, silent
 from nearsight.provenance import generator, machine, software, to_plain
-from nearsight.store import Coreset, Dataset, PointData, write_coreset
-from nearsight.training import PointTable, describe_points, score_points
+from nearsight.store import Coreset, Dataset, PointTable, write_coreset
+from nearsight.training import describe_points, score_points
 from nearsight.workflows.config import Config
 from nearsight.workflows.material import describe_validation, species_of, training_points
 from nearsight.workflows.plan import Plan, make_plan
@@ -155,8 +155,8 @@ def _assemble(dataset: Dataset, kept: PointTable, plan: Plan, method: dict[str, 
     parts = [kept] if validation is None else [kept, validation]
     numbers = sorted({int(n) for part in parts for n in np.unique(part.points.snapshot)})
     return Coreset(
-        training=_point_data(kept),
-        validation=_no_points(plan) if validation is None else _point_data(validation),
+        training=kept,
+        validation=_no_points(plan) if validation is None else validation,
         structures={n: dataset.structure(n) for n in numbers},
         grids={n: dataset.grid(n) for n in numbers},
         infos={n: dataset.info(n) for n in numbers},
@@ -174,10 +174,6 @@ def _assemble(dataset: Dataset, kept: PointTable, plan: Plan, method: dict[str, 
     )
 
 
-def _point_data(table: PointTable) -> PointData:
-    return PointData(table.points, table.features, table.density, table.rho_saed)
-
-
-def _no_points(plan: Plan) -> PointData:
+def _no_points(plan: Plan) -> PointTable:
     empty = PointSet(np.empty(0), np.empty(0), np.empty(0))
-    return PointData(empty, np.empty((0, plan.descriptor.n_features), np.float32), np.empty(0))
+    return PointTable(empty, np.empty((0, plan.descriptor.n_features), np.float32), np.empty(0))
