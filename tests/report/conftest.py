@@ -209,6 +209,23 @@ def save(content: dict[str, Any], folder: Path) -> Path:
     return folder
 
 
+def add_correction(content: dict[str, Any], factor: float) -> dict[str, Any]:
+    """Corrected energies beside all energies, `factor` times as large and of the other sign."""
+    means = [*content["runs"], content["baseline"]["mean"]]
+    parts = [*content["runs"], content["baseline"]]
+    for mean_ in means:
+        mean_["corrected_energy_error_ha_per_atom"] = factor * mean_["energy_error_ha_per_atom"]
+    for result_ in (r for part in parts for r in (*part["per_snapshot"], *part["generality"])):
+        result_["corrected_energy_error_ha_per_atom"] = -factor * result_["energy_error_ha_per_atom"]
+    return content
+
+
+@pytest.fixture
+def corrected(content: dict[str, Any]) -> Callable[[float], dict[str, Any]]:
+    """The content with corrected energies; call it with their size as a multiple of the others."""
+    return lambda factor: add_correction(content, factor)
+
+
 @pytest.fixture
 def content() -> dict[str, Any]:
     return study_content()

@@ -100,3 +100,15 @@ def test_surface_net_of_a_sphere_in_a_skewed_cell():
     a, b, c = (vertices[triangles[:, k]] for k in range(3))
     volume = np.einsum("ij,ij->i", a, np.cross(b, c)).sum() / 6
     assert abs(volume) == pytest.approx(4 / 3 * np.pi * radius**3, rel=0.05)
+
+
+def test_a_vacancy_comes_to_the_middle_with_its_atoms():
+    shape, index = (6, 8, 5), (1, 7, 4)
+    fractional = np.array([index, (0, 0, 0), (5, 2, 3)]) / shape
+    field = np.zeros(shape)
+    field[index], field[5, 2, 3] = 1.0, 2.0
+    moved, atoms, middle = packing.centred({"truth": field}, fractional, index)
+    assert middle == (3, 4, 2)
+    at = np.round(atoms * shape).astype(int) % shape
+    assert tuple(at[0]) == middle
+    assert [moved["truth"][tuple(a)] for a in at] == [1.0, 0.0, 2.0]

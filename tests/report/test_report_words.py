@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from nearsight.report import headline, markup, methods
 from nearsight.report.figures.layout import log_ticks
+from nearsight.report.figures.timing import timing_figure
 from nearsight.report.reading import Study
 from nearsight.report.summary import Summary
 
@@ -133,3 +134,21 @@ def test_json_in_a_script_holds_no_markup(value):
     packed = markup.script_json({value: value})
     assert not set("<>&") & set(packed)
     assert json.loads(packed) == {value: value}
+
+
+def test_times_that_overlap_over_seeds_are_said_to(content):
+    study, summary = scaled(content, 1.0)
+    assert "ranges over seeds overlap" not in headline.headline_section(study, summary).split("Cost.")[1]
+    slow = next(run for run in content["runs"] if run["method"] == "all")
+    slow["seconds"] |= {"describe": 0.0, "training": 1.0}
+    study, summary = scaled(content, 1.0)
+    assert "the ranges over seeds overlap" in headline.headline_section(study, summary).split("Cost.")[1]
+    figure = timing_figure(summary)
+    assert figure is not None
+    whiskers = figure["data"][-1]
+    assert whiskers["x"][0] - whiskers["error_x"]["arrayminus"][0] == pytest.approx(1.0)
+
+
+def test_names_of_plain_words_are_small_in_a_sentence():
+    names = {key: methods.method(key).in_sentence for key in ("importance", "grand", "ccs")}
+    assert names == {"importance": "importance sampling", "grand": "GraNd", "ccs": "CCS"}

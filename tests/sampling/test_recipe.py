@@ -90,7 +90,10 @@ def test_the_demo_is_what_the_issue_asks_for() -> None:
     trajectories = read_recipe("al32-demo").trajectories
     facts = [(t.split, t.frames, t.dynamics.temperature_kelvin) for t in trajectories if t.dynamics]
     assert facts == [
-        *(("train", frames, t) for frames, t in ((3, 300.0), (4, 900.0), (5, 1500.0))),
+        *(
+            ("train", frames, t)
+            for frames, t in ((4, 300.0), (3, 900.0), (3, 900.0), (5, 1500.0), (5, 1500.0))
+        ),
         *(("validation", 1, t) for t in (600.0, 1200.0)),
         *(("test", 1, t) for t in (300.0, 900.0, 1500.0)),
     ]

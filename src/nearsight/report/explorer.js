@@ -71,7 +71,9 @@ class Explorer {
       colorscale: SEQUENTIAL, zmin: Math.min(...all.map((v) => Math.min(...v))), zmax: Math.max(...all.map((v) => Math.max(...v))),
     };
     const peers = model?.learned ? field.models.filter((m) => m.learned) : model ? [model] : [];
-    const most = Math.max(1e-12, ...peers.map((m) => largest(difference(of(m), truth))));
+    // the median: one bad model does not wash out all others
+    const most = Math.max(1e-12, peers.length ? median(peers.map((m) => largest(difference(of(m), truth)))) : 0);
+    const beyond = predicted && largest(difference(predicted, truth)) > 1.001 * most;
     const error = { colorscale: DIVERGING, zmin: -most, zmax: most, zmid: 0 };
     const draw = (role, values, scale) => {
       const place = this.part(role);
@@ -82,22 +84,24 @@ class Explorer {
     draw("prediction", predicted, density);
     draw("error", predicted && difference(predicted, truth), error);
     this.part("who").textContent = model ? model.name : "";
-    this.describeSlice(plane, model, most);
+    this.describeSlice(model, most, beyond);
   }
 
-  describeSlice(plane, model, most) {
+  describeSlice(model, most, beyond) {
     const scope = model?.learned ? "the same for all trained models of this snapshot and plane" : "of this density alone";
     this.part("slice-note").textContent = `The plane passes through ${this.field.where}; dots are atoms within ${NEAR} bohr of it. ` +
-      (model ? `Error scale ±${short(most)} e/bohr³, ${scope}.` : "");
+      (model ? `Error scale ±${short(most)} e/bohr³, ${scope}${beyond ? "; this one goes beyond it" : ""}.` : "");
   }
 
   drawLine() {
     const place = this.part("line");
     if (!place) return;
     const direction = Number(this.part("direction").value), { field, model } = this;
+    const fractions = new Set(field.models.filter((m) => m.learned && m.kept < 1).map((m) => m.kept));
     whenSeen(place, () => drawLine(place, field, direction, model));
     this.part("line-note").textContent = `Through ${field.where}, along a cell vector, on a grid of ${field.shape.join(" × ")}. Triangles are ` +
-      `atoms within ${NEAR} bohr of the line; the error axis fits the trained models. Click a name to hide it.`;
+      `atoms within ${NEAR} bohr of the line; the error axis fits the trained models. Click a name to hide it.` +
+      (fractions.size > 1 ? " Models of another fraction are drawn once one of them is chosen above." : "");
   }
 
   drawSurface() {

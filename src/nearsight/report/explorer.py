@@ -29,6 +29,10 @@ def _field(data: FieldData, study: Study, edge: int) -> dict[str, Any]:
     }
     grid = UniformGrid(data.cell, views[TRUTH].shape)
     index, where = packing.anchor(data, grid)
+    fractional = data.positions @ np.linalg.inv(data.cell)
+    if data.entry.generality:  # what is new in it comes to the middle
+        views, fractional, index = packing.centred(views, fractional, index)
+        where += ", with the cell moved to have it in the middle"
     densities: dict[str, dict[str, Any]] = {}
     for name, values in views.items():
         densities[name] = {"slices": packing.slices(values, index)}
@@ -39,7 +43,7 @@ def _field(data: FieldData, study: Study, edge: int) -> dict[str, Any]:
         "title": data.entry.title or data.entry.label,
         "generality": data.entry.generality,
         "cell": data.cell.tolist(),
-        "fractional": ((data.positions @ np.linalg.inv(data.cell)) % 1.0).tolist(),
+        "fractional": (fractional % 1.0).tolist(),
         "symbols": [chemical_symbols[z] for z in data.numbers],
         "colours": ["#" + "".join(f"{int(255 * part):02x}" for part in jmol_colors[z]) for z in data.numbers],
         "shape": list(grid.shape),
@@ -64,6 +68,7 @@ def _models(data: FieldData, study: Study) -> list[dict[str, Any]]:
                 "name": look.name,
                 "colour": look.colour,
                 "learned": False,
+                "kept": None,
                 "errors": _errors(known, label),
             }
         )
@@ -78,6 +83,7 @@ def _model(run: Run, label: str) -> dict[str, Any]:
         "name": f"{look.name}{kept} (seed {run.seed})",
         "colour": look.colour,
         "learned": True,
+        "kept": run.kept,
         "errors": _errors([*run.per_snapshot, *run.generality], label),
     }
 

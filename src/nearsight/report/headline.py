@@ -3,10 +3,7 @@
 from nearsight.report.cards import cards
 from nearsight.report.markup import NBSP, mha, number, percent, plain, seconds, text
 from nearsight.report.reading import Study
-from nearsight.report.summary import Group, Summary, fraction
-
-#: errors and times closer than this ratio are called nearly equal
-_SAME = 1.05
+from nearsight.report.summary import SAME, Summary, fraction
 
 
 def headline_section(study: Study, summary: Summary) -> str:
@@ -41,7 +38,7 @@ def verdict(ratio: float) -> str:
     times = f"the test error is {number(ratio)} times as large"
     if ratio <= 1.0:
         return "taught the model as much as all of them: the test error is no larger"
-    if ratio <= _SAME:
+    if ratio <= SAME:
         return f"taught the model nearly as much as all of them: {times}"
     if ratio <= 1.25:
         return f"came close to all of them: {times}"
@@ -60,7 +57,7 @@ def _accuracy(summary: Summary) -> str:
         seeds = f" The ranges over seeds {'overlap' if within else 'do not overlap'}."
     return (
         f"<b>Density.</b> On snapshots kept out of training, the NRMSE is {percent(full.nrmse.mean)} "
-        f"with all points and {percent(best.nrmse.mean)} with {_of(best)}.{seeds}"
+        f"with all points and {percent(best.nrmse.mean)} with {text(best.points)}.{seeds}"
     )
 
 
@@ -81,7 +78,7 @@ def _energy(study: Study, summary: Summary) -> str:
     shown = [(g, g.energy.mean) for g in (summary.full, summary.best) if g and g.energy]
     if not shown:
         return ""
-    parts = " and ".join(f"{mha(value)}{NBSP}mHa/atom with {_of(group)}" for group, value in shown)
+    parts = " and ".join(f"{mha(value)}{NBSP}mHa/atom with {text(group.points)}" for group, value in shown)
     words = _against_limit([value for _, value in shown], study.chemical_accuracy_ha)
     baseline = study.baseline.mean.energy_error_ha_per_atom if study.baseline else None
     beside = f" Superposed atoms: {mha(baseline)}{NBSP}mHa/atom." if baseline is not None else ""
@@ -102,7 +99,9 @@ def _choice(summary: Summary) -> str:
     best = summary.best
     if best is None or len(summary.at(best.kept)) < 2:
         return ""
-    lead = f"<b>Which points.</b> Of the methods tried at {fraction(best.kept)}, {text(best.look.name)}"
+    lead = (
+        f"<b>Which points.</b> Of the methods tried at {fraction(best.kept)}, {text(best.look.in_sentence)}"
+    )
     after = " (Best is judged afterwards, on these test snapshots.)"
     random = next((g for g in summary.at(best.kept) if g.method == "random"), None)
     if random is None:
@@ -122,17 +121,20 @@ def _cost(study: Study, summary: Summary) -> str:
     label = study.dataset.label_seconds
     dft = f" Making the data with DFT took {seconds(label)}." if label else ""
     short, long = best.total_seconds.mean, full.total_seconds.mean
-    whose = _of(best)
+    words = compare_times(short, long)
+    spreads = best.total_seconds, full.total_seconds
+    if min(s.n for s in spreads) > 1 and spreads[0].overlaps(spreads[1]):
+        words = f"on average {words}, but the ranges over seeds overlap"
     return (
-        f"<b>Cost.</b> {whose[0].upper()}{whose[1:]} took {seconds(short)}, scoring and selection included, "
-        f"against {seconds(long)} with all points: {compare_times(short, long)}.{dft}"
+        f"<b>Cost.</b> {text(best.points)} took {seconds(short)}, scoring and selection included, "
+        f"against {seconds(long)} with all points: {words}.{dft}"
     )
 
 
 def compare_times(time: float, reference: float) -> str:
     """Words for a time against another."""
     low, high = sorted((time, reference))
-    if high <= _SAME * low or high == 0:
+    if high <= SAME * low or high == 0:
         return "about the same"
     if high >= 2 * low:
         return f"{number(_ratio(high, low), 2)} times {'faster' if time < reference else 'slower'}"
@@ -142,7 +144,3 @@ def compare_times(time: float, reference: float) -> str:
 
 def _ratio(value: float, reference: float) -> float:
     return value / reference if reference else float("inf")
-
-
-def _of(group: Group) -> str:
-    return "all points" if group.is_full else f"{fraction(group.kept)} {text(group.look.chosen)}"

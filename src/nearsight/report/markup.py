@@ -69,19 +69,29 @@ def section(anchor: str, title: str, lede: str, *parts: str) -> str:
     )
 
 
-def figure(name: str, variants: Sequence[str], caption: str, height: int, label: str) -> str:
-    """A place for a Plotly figure; more than one variant gets a row of buttons (see plots.js)."""
-    buttons = "".join(
-        f'<button type="button" data-variant="{text(v)}" aria-pressed="{"true" if i == 0 else "false"}">'
-        f"{text(v)}</button>"
-        for i, v in enumerate(variants)
-    )
-    row = f'<div class="choice" role="group"><span>{text(label)}</span>{buttons}</div>'
+#: between the parts of a variant's name, one part for each row of buttons
+VARIANT = " · "
+
+
+def figure(name: str, choices: Mapping[str, Sequence[str]], caption: str, height: int) -> str:
+    """A place for a Plotly figure; `choices` are rows of buttons, which name a variant (see plots.js)."""
+    rows = "".join(_choice(label, values) for label, values in choices.items())
     return (
-        f'<figure class="panel" data-figure="{text(name)}">{row if len(variants) > 1 else ""}'
+        f'<figure class="panel" data-figure="{text(name)}">{rows}'
         f'<div class="plot" style="height:{height}px" role="img" aria-label="{text(name)}"></div>'
         f"<figcaption>{caption}</figcaption></figure>"
     )
+
+
+def _choice(label: str, values: Sequence[str]) -> str:
+    """A row of buttons; hidden where there is nothing to choose, since its value still names the variant."""
+    buttons = "".join(
+        f'<button type="button" data-variant="{text(v)}" aria-pressed="{"true" if i == 0 else "false"}">'
+        f"{text(v)}</button>"
+        for i, v in enumerate(values)
+    )
+    hidden = "" if len(values) > 1 else " hidden"
+    return f'<div class="choice" role="group"{hidden}><span>{text(label)}</span>{buttons}</div>'
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], n_text: int = 1, dense: bool = False) -> str:

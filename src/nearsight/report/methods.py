@@ -17,6 +17,11 @@ class Method:
     #: completes "1 % of the points, …"
     chosen: str = ""
 
+    @property
+    def in_sentence(self) -> str:
+        """The name within a sentence: names that are plain words lose their capital."""
+        return self.name.lower() if self.name[1:].islower() else self.name
+
 
 #: colours of the page's ink, for lines that stand for the truth or a limit
 INK, MUTED = "#1c2733", "#5a6675"

@@ -71,6 +71,17 @@ def anchor(data: FieldData, grid: UniformGrid) -> tuple[tuple[int, int, int], st
     return (int(index[0]), int(index[1]), int(index[2])), name
 
 
+def centred(
+    fields: dict[str, np.ndarray], fractional: np.ndarray, index: tuple[int, int, int]
+) -> tuple[dict[str, np.ndarray], np.ndarray, tuple[int, int, int]]:
+    """Periodic fields and atoms moved together, so that the grid point `index` is in the middle."""
+    shape = next(iter(fields.values())).shape
+    middle = (shape[0] // 2, shape[1] // 2, shape[2] // 2)
+    shift = tuple(m - i for m, i in zip(middle, index, strict=True))
+    moved = {name: np.roll(values, shift, axis=(0, 1, 2)) for name, values in fields.items()}
+    return moved, fractional + np.array(shift) / shape, middle
+
+
 def _largest_void(fractional: np.ndarray, grid: UniformGrid) -> np.ndarray:
     shifts = np.array(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij")).reshape(3, -1).T
     images = (fractional[None] + shifts[:, None]).reshape(-1, 3)

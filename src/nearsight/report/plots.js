@@ -38,19 +38,43 @@ window.addEventListener("beforeprint", () => {
 // On a narrow window a finger must be able to scroll past a figure, and margins are dear.
 function fitted(layout) {
   const copy = { ...layout, dragmode: narrow() ? false : layout.dragmode ?? "zoom" };
-  if (narrow()) copy.font = { ...layout.font, size: 11 };
+  if (!narrow()) return copy;
+  copy.font = { ...layout.font, size: 11 };
+  for (const name of ["xaxis", "yaxis"]) {
+    const title = layout[name].title;
+    copy[name] = { ...layout[name], title: { ...title, font: { ...title.font, size: 11 } } };
+    if (layout[name].type === "category") copy[name].tickfont = { size: 9.5 };
+  }
   return copy;
 }
 
-function showVariant(panel, variants, name) {
+// The tool buttons of a touch screen are always there, and on a narrow one they cover the legend.
+const config = () => (narrow() ? { ...CONFIG, displayModeBar: false } : CONFIG);
+
+// The name of a variant has one part for each row of buttons; `instead` is a button about to be pressed.
+function variantName(panel, instead) {
+  return [...panel.querySelectorAll(".choice")].map((row) => {
+    const button = row.contains(instead) ? instead : row.querySelector('[aria-pressed="true"]');
+    return button.dataset.variant;
+  }).join(" · ");
+}
+
+function press(panel, variants, button) {
+  for (const other of button.closest(".choice").children) {
+    if (other.dataset.variant) other.setAttribute("aria-pressed", String(other === button));
+  }
+  showVariant(panel, variants);
+}
+
+function showVariant(panel, variants) {
   const place = panel.querySelector(".plot");
   for (const button of panel.querySelectorAll(".choice button")) {
-    button.setAttribute("aria-pressed", String(button.dataset.variant === name));
+    button.disabled = !(variantName(panel, button) in variants);
   }
-  const { data, layout } = variants[name];
+  const { data, layout } = variants[variantName(panel)];
   place.dataset.height ??= place.clientHeight;
   place.style.height = `${Number(place.dataset.height) + (narrow() ? 90 : 0)}px`; // room for more legend rows
-  whenSeen(place, () => Plotly.react(place, data, fitted(layout), CONFIG));
+  whenSeen(place, () => Plotly.react(place, data, fitted(layout), config()));
 }
 
 function startFigures() {
@@ -58,9 +82,9 @@ function startFigures() {
   for (const panel of document.querySelectorAll("[data-figure]")) {
     const variants = figures[panel.dataset.figure];
     for (const button of panel.querySelectorAll(".choice button")) {
-      button.addEventListener("click", () => showVariant(panel, variants, button.dataset.variant));
+      button.addEventListener("click", () => press(panel, variants, button));
     }
-    showVariant(panel, variants, Object.keys(variants)[0]);
+    showVariant(panel, variants);
   }
 }
 

@@ -25,7 +25,7 @@ class _Part(BaseModel):
 
 
 class SnapshotResult(_Part):
-    """Errors of one predicted density; the energy error is signed, or None where not computed."""
+    """Errors of one predicted density; energy errors are signed, or None where not computed."""
 
     label: str
     trajectory: str = ""
@@ -36,16 +36,18 @@ class SnapshotResult(_Part):
     h1_seminorm: float | None = None
     hartree_error_ha_per_atom: float | None = None
     energy_error_ha_per_atom: float | None = None
+    corrected_energy_error_ha_per_atom: float | None = None
 
 
 class Means(_Part):
-    """Means over the test snapshots; the energy error is the mean of the absolute values."""
+    """Means over the test snapshots; energy errors are means of the absolute values."""
 
     nrmse_percent: float = Field(ge=0)
     nmae_percent: float = Field(ge=0)
     h1_seminorm: float | None = None
     hartree_error_ha_per_atom: float | None = None
     energy_error_ha_per_atom: float | None = Field(default=None, ge=0)
+    corrected_energy_error_ha_per_atom: float | None = Field(default=None, ge=0)
 
 
 class Baseline(_Part):

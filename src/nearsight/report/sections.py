@@ -2,17 +2,28 @@
 
 from nearsight.report import tables
 from nearsight.report.explorer import explorer_markup
-from nearsight.report.figures.energies import energy_figures
+from nearsight.report.figures.energies import energy_figures, energy_floor
 from nearsight.report.figures.layout import Figure
 from nearsight.report.figures.learning import learning_figures
 from nearsight.report.figures.pruning import CLOSE, pruning_figures
-from nearsight.report.figures.timing import timing_figure
+from nearsight.report.figures.timing import spread_out, timing_figure
 from nearsight.report.glossary import glossary
-from nearsight.report.markup import NBSP, details, figure, number, percent, plain, properties, section, text
+from nearsight.report.markup import (
+    NBSP,
+    VARIANT,
+    details,
+    figure,
+    number,
+    percent,
+    plain,
+    properties,
+    section,
+    text,
+)
 from nearsight.report.methods import SUPERPOSED, method
 from nearsight.report.reading import Study
-from nearsight.report.remarks import energy_reading, generality_reading
-from nearsight.report.summary import Summary, generality_labels
+from nearsight.report.remarks import correction_reading, energy_reading, generality_reading
+from nearsight.report.summary import Summary, energy_sizes, generality_labels, has_correction, held_out_labels
 
 #: figures by name, then by the variant that a button shows
 Figures = dict[str, dict[str, Figure]]
@@ -31,7 +42,7 @@ def pruning_section(study: Study, summary: Summary, figures: Figures) -> str:
     )
     caption = _pruning_caption(study, summary, close_up=len(variants) > 2)
     chosen = "".join(f"<li>{_chip(key)}: {text(method(key).meaning)}.</li>" for key in summary.method_keys)
-    body = figure("pruning", list(variants), caption, 430, "Error measure")
+    body = figure("pruning", {"Error measure": list(variants)}, caption, 430)
     return section("pruning", "How few points are enough", lede, body, f'<ul class="legend">{chosen}</ul>')
 
 
@@ -64,13 +75,34 @@ def energy_section(study: Study, summary: Summary, figures: Figures) -> str:
         "DFT engine once, without iterating (the Harris–Foulkes energy), and compared with the energy of "
         f"the true density. Marks below the dotted line are within chemical accuracy, {limit}{NBSP}mHa/atom."
     )
+    body = figure("energies", _energy_choices(variants), _energy_caption(study), 460)
+    readings = energy_reading(study, summary) + correction_reading(summary)
+    return section("energies", "Energies from predicted densities", lede, readings, body)
+
+
+def _energy_choices(variants: dict[str, Figure]) -> dict[str, list[str]]:
+    parts = [name.split(VARIANT) for name in variants]
+    labels = ("Points kept", "Energy")[: len(parts[0])]
+    return {
+        label: list(dict.fromkeys(values))
+        for label, values in zip(labels, zip(*parts, strict=True), strict=True)
+    }
+
+
+def _energy_caption(study: Study) -> str:
     caption = (
         "Each mark is one seed on one snapshot. The axis shows the size of the error; hover for its sign."
     )
-    body = figure("energies", list(variants), caption, 460, "Points kept")
-    return section(
-        "energies", "Energies from predicted densities", lede, energy_reading(study, summary), body
-    )
+    if has_correction(study):
+        caption += " Hollow marks have the second-order correction added."
+    floor = energy_floor(study)
+    if any(size < floor for size in energy_sizes(study)):
+        caption += f" Errors below {plain(1000 * floor)}{NBSP}mHa/atom are drawn at that value."
+    apart = [label for label in generality_labels(study) if label not in held_out_labels(study)]
+    if apart:
+        are = "are" if len(apart) > 1 else "is"
+        caption += f" {text(', '.join(apart))} {are} unlike the training data."
+    return caption
 
 
 def timing_section(study: Study, summary: Summary, figures: Figures) -> str:
@@ -83,12 +115,16 @@ def timing_section(study: Study, summary: Summary, figures: Figures) -> str:
         "Wall time from labelled data to a trained model. Scoring and selection are the price of choosing "
         "points."
     )
-    caption = "Means over seeds. "
+    caption = (
+        "Means over seeds; thin lines span the fastest to the slowest. "
+        if spread_out(summary)
+        else "Means over seeds. "
+    )
     machine = study.machine.get("processor")
     if machine:
         caption += f"Measured on {text(machine)}; timings of other machines differ."
     height = 130 + 34 * len(summary.groups)
-    return section("timing", "What it cost", lede, figure("timing", ["time"], caption, height, "Time"))
+    return section("timing", "What it cost", lede, figure("timing", {"Time": ["time"]}, caption, height))
 
 
 def density_section(study: Study) -> str:
@@ -124,11 +160,16 @@ def learning_section(study: Study, summary: Summary, figures: Figures) -> str:
     if not variants:
         return ""
     figures["learning"] = variants
-    lede = "The error on validation data while training. A curve that rises again has begun to learn noise."
-    caption = "Validation data are neither trained on nor tested on. A thicker curve is the first seed."
-    return section(
-        "learning", "Learning curves", lede, figure("learning", list(variants), caption, 430, "Points kept")
+    lede = (
+        "The error on validation data while training. A curve that rises again fits its own points at the "
+        "cost of all others."
     )
+    caption = (
+        "Validation data are neither trained on nor tested on. A thicker curve is the first seed; a curve "
+        "ends where its training stopped."
+    )
+    body = figure("learning", {"Points kept": list(variants)}, caption, 430)
+    return section("learning", "Learning curves", lede, body)
 
 
 def record_section(study: Study, summary: Summary) -> str:
@@ -156,6 +197,8 @@ def subtitle(study: Study) -> str:
     parts = [text(data.formula)] if data.formula else []
     if counts:
         parts.append(", ".join(f"{n} {text(split)}" for split, n in counts.items() if n) + " snapshots")
+        apart = len(generality_labels(study))
+        parts[-1] += f" ({apart} unlike the training data)" if apart else ""
     if data.n_points_train:
         parts.append(f"{data.n_points_train:,} training points".replace(",", "\u202f"))
     if data.spacing_bohr:

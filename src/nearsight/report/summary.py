@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nearsight.report import methods
-from nearsight.report.reading import Run, SnapshotResult, Study
+from nearsight.report.markup import NBSP
+from nearsight.report.reading import Baseline, Run, SnapshotResult, Study
 
 #: the fraction that the headline speaks of, or the nearest that was tried
 HEADLINE_FRACTION = 0.01
+#: errors and times closer than this ratio are called nearly equal
+SAME = 1.05
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,11 @@ class Group:
         return self.spread(lambda run: run.energy_error_ha_per_atom)
 
     @cached_property
+    def corrected_energy(self) -> Spread | None:
+        """Mean absolute energy error with the second-order correction in Ha/atom."""
+        return self.spread(lambda run: run.corrected_energy_error_ha_per_atom)
+
+    @cached_property
     def total_seconds(self) -> Spread:
         """Wall time of all stages."""
         return self._required(lambda run: run.seconds.total)
@@ -85,6 +93,15 @@ class Group:
     def name(self) -> str:
         """Such as ``CCS, 1 %``."""
         return self.look.name if self.is_full else f"{self.look.name}, {fraction(self.kept)}"
+
+    @property
+    def points(self) -> str:
+        """Such as ``1 % chosen by CCS``, for a sentence."""
+        return (
+            "all points"
+            if self.is_full
+            else f"{fraction(self.kept)} {self.look.chosen}".replace(" ", NBSP, 1)
+        )
 
 
 @dataclass(frozen=True)
@@ -151,6 +168,22 @@ def held_out_labels(study: Study) -> list[str]:
 def generality_labels(study: Study) -> list[str]:
     """Labels of the structures that are unlike the training data."""
     return _labels([run.generality for run in study.runs])
+
+
+def has_correction(study: Study) -> bool:
+    """Whether any energy was also taken with the second-order correction."""
+    return any(r.corrected_energy_error_ha_per_atom is not None for r in _all_results(study))
+
+
+def energy_sizes(study: Study) -> list[float]:
+    """Sizes of all energy errors, with and without the second-order correction, Ha/atom."""
+    both = ((r.energy_error_ha_per_atom, r.corrected_energy_error_ha_per_atom) for r in _all_results(study))
+    return [abs(error) for pair in both for error in pair if error is not None]
+
+
+def _all_results(study: Study) -> list[SnapshotResult]:
+    parts: list[Run | Baseline] = [*study.runs, *([study.baseline] if study.baseline else [])]
+    return [r for part in parts for r in (*part.per_snapshot, *part.generality)]
 
 
 def _labels(results: list[list[SnapshotResult]]) -> list[str]:

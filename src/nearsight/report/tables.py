@@ -1,29 +1,31 @@
 """Tables: which settings were covered, every result, and the structures unlike the training data."""
 
+from collections.abc import Sequence
+
 from nearsight.report.markup import mha, number, percent, table, text
 from nearsight.report.methods import SUPERPOSED
-from nearsight.report.reading import SnapshotResult, Study
-from nearsight.report.summary import Group, Summary, fraction, generality_labels
+from nearsight.report.reading import Baseline, Run, SnapshotResult, Study
+from nearsight.report.summary import Group, Summary, fraction, generality_labels, has_correction
 
-_ERRORS = (
-    "NRMSE (%)",
-    "NMAE (%)",
-    "ΔE (mHa/atom)",
-    "Hartree error (mHa/atom)",
-    "|∇e| (e/bohr<sup>5/2</sup>)",
-)
+#: a browser would break a line within the bars
+_SIZE = '<span class="whole">|ΔE|</span>'
 
 
 def coverage_table(summary: Summary) -> str:
     """What was tried: seeds, points, steps, mean errors; notes of the runs stand below."""
-    head = ["Method", "Kept", "Seeds", "Points", "Steps", "NRMSE (%)", "NMAE (%)", "mean |ΔE| (mHa/atom)"]
+    head = ["Method", "Kept", "Seeds", "Points", "Steps", "NRMSE (%)", "NMAE (%)", f"mean {_SIZE} (mHa/atom)"]
+    rows = [_coverage_row(group) for group in summary.groups]
+    if any(group.corrected_energy for group in summary.groups):
+        head.append(f"corrected {_SIZE}")
+        for row, group in zip(rows, summary.groups, strict=True):
+            row.append(mha(group.corrected_energy.mean if group.corrected_energy else None))
     notes = [
         f"<li>{chip(g, g.name)}: {text('; '.join(found))}.</li>"
         for g in summary.groups
         if (found := _notes(g))
     ]
     below = f'<ul class="notes">{"".join(notes)}</ul>' if notes else ""
-    return table(head, [_coverage_row(group) for group in summary.groups]) + below
+    return table(head, rows) + below
 
 
 def _notes(group: Group) -> list[str]:
@@ -37,7 +39,12 @@ def _coverage_row(group: Group) -> list[str]:
         mha(group.energy.mean if group.energy else None),
     ]
     seeds = text(", ".join(str(run.seed) for run in group.runs))
-    return [chip(group), fraction(group.kept), seeds, _points(group), _count(group.runs[0].steps), *errors]
+    return [chip(group), fraction(group.kept), seeds, _points(group), _steps(group), *errors]
+
+
+def _steps(group: Group) -> str:
+    steps = sorted({run.steps for run in group.runs if run.steps is not None})
+    return " – ".join(_count(n) for n in dict.fromkeys((steps[0], steps[-1]))) if steps else "–"
 
 
 def _points(group: Group) -> str:
@@ -49,60 +56,80 @@ def _points(group: Group) -> str:
 
 def snapshot_table(study: Study) -> str:
     """Every run on every snapshot, superposed atoms last."""
-    rows = []
-    for run in study.runs:
-        kept = "" if run.method == "all" else f" · {fraction(run.kept)}"
-        rows += [_errors_row(text(run.id) + kept, r) for r in (*run.per_snapshot, *run.generality)]
-    if study.baseline:
-        results = (*study.baseline.per_snapshot, *study.baseline.generality)
-        rows += [_errors_row(SUPERPOSED.name, r) for r in results]
-    return table(["Run", "Snapshot", "Formula", *_ERRORS], rows, n_text=3, dense=True)
+    corrected = has_correction(study)
+    parts = [(text(run.id), run) for run in study.runs]
+    both: list[tuple[str, Run | Baseline]] = [*parts, *_superposed(study)]
+    rows = [
+        _errors_row(name, r, corrected=corrected)
+        for name, part in both
+        for r in (*part.per_snapshot, *part.generality)
+    ]
+    energies = ["ΔE (mHa/atom)", "corrected ΔE"] if corrected else ["ΔE (mHa/atom)"]
+    rest = ["Hartree error (mHa/atom)", "|∇e| (e/bohr<sup>5/2</sup>)"]
+    head = ["Run", "Snapshot", "Formula", "NRMSE (%)", "NMAE (%)", *energies, *rest]
+    return table(head, rows, n_text=3, dense=True)
 
 
-def _errors_row(name: str, r: SnapshotResult) -> list[str]:
+def _superposed(study: Study) -> list[tuple[str, Baseline]]:
+    return [(SUPERPOSED.name, study.baseline)] if study.baseline else []
+
+
+def _errors_row(name: str, r: SnapshotResult, *, corrected: bool) -> list[str]:
     errors = [number(r.nrmse_percent), number(r.nmae_percent), mha(r.energy_error_ha_per_atom)]
+    errors += [mha(r.corrected_energy_error_ha_per_atom)] if corrected else []
     rest = [mha(r.hartree_error_ha_per_atom), number(r.h1_seminorm)]
     return [name, text(r.label), text(r.formula), *errors, *rest]
 
 
 def generality_table(study: Study, summary: Summary) -> str:
     """Structures unlike the training data: mean over seeds for all points and the headline's fraction."""
-    rows = []
-    for label in generality_labels(study):
-        kept = summary.headline_fraction
-        groups = [summary.full] if summary.full else []
-        groups += summary.at(kept) if kept is not None else []
-        rows += [row for group in groups if (row := _generality_row(group, label))]
-        base = study.baseline.generality if study.baseline else []
-        rows += [
-            [text(label), SUPERPOSED.name, percent(r.nrmse_percent), percent(r.nmae_percent), _size(r)]
-            for r in base
-            if r.label == label
-        ]
-    head = ["Structure", "Model", "NRMSE", "NMAE", "|ΔE| (mHa/atom)"]
+    kept = summary.headline_fraction
+    groups = [summary.full] if summary.full else []
+    groups += summary.at(kept) if kept is not None else []
+    models = [(chip(g, g.name), [r for run in g.runs for r in run.generality]) for g in groups]
+    models += [(name, base.generality) for name, base in _superposed(study)]
+    corrected = any(
+        r.corrected_energy_error_ha_per_atom is not None for _, results in models for r in results
+    )
+    labels = generality_labels(study)
+    rows = [
+        [text(label), name, *_mean_errors(found, corrected=corrected)]
+        for label in labels
+        for name, results in models
+        if (found := [r for r in results if r.label == label])
+    ]
+    head = [
+        "Structure",
+        "Model",
+        "NRMSE",
+        "NMAE",
+        f"{_SIZE} (mHa/atom)",
+        *([f"corrected {_SIZE}"] if corrected else []),
+    ]
+    if len(labels) == 1:  # one name at the head instead of a column of it
+        return table([text(labels[0]), *head[2:]], [row[1:] for row in rows])
     return table(head, rows, n_text=2)
 
 
-def _generality_row(group: Group, label: str) -> list[str] | None:
-    found = [r for run in group.runs for r in run.generality if r.label == label]
-    if not found:
-        return None
-    nrmse = sum(r.nrmse_percent for r in found) / len(found)
-    nmae = sum(r.nmae_percent for r in found) / len(found)
-    energies = [abs(r.energy_error_ha_per_atom) for r in found if r.energy_error_ha_per_atom is not None]
-    energy = sum(energies) / len(energies) if energies else None
-    return [text(label), chip(group, group.name), percent(nrmse), percent(nmae), mha(energy)]
+def _mean_errors(results: list[SnapshotResult], *, corrected: bool) -> list[str]:
+    nrmse = _mean([r.nrmse_percent for r in results])
+    nmae = _mean([r.nmae_percent for r in results])
+    energies = [_mean([r.energy_error_ha_per_atom for r in results])]
+    if corrected:
+        energies.append(_mean([r.corrected_energy_error_ha_per_atom for r in results]))
+    return [percent(nrmse), percent(nmae), *(mha(energy) for energy in energies)]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Mean size of the values that are known, None where none is."""
+    known = [abs(v) for v in values if v is not None]
+    return sum(known) / len(known) if known else None
 
 
 def chip(group: Group, name: str | None = None) -> str:
     """The name of a method beside its colour."""
     look = group.look
     return f'<span class="chip"><i style="background:{look.colour}"></i>{text(name or look.name)}</span>'
-
-
-def _size(result: SnapshotResult) -> str:
-    energy = result.energy_error_ha_per_atom
-    return mha(None if energy is None else abs(energy))
 
 
 def _count(n: int | None) -> str:

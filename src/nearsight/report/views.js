@@ -12,6 +12,8 @@ const TEXT = {
   size: 12, color: "#1c2733",
 };
 
+const MODEBAR = { bgcolor: "rgba(255,255,255,0.8)", color: "#9aa5b1", activecolor: "#5a6675" };
+
 const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 const length = (a) => Math.sqrt(dot(a, a));
 const short = (v) => (v === 0 ? "0" : v.toPrecision(3).replace(/-/g, "−"));
@@ -29,6 +31,7 @@ function unpack(packed) {
 
 const difference = (a, b) => a.map((v, i) => v - b[i]);
 const largest = (values) => values.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
+const median = (values) => [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) / 2)];
 
 // ---- geometry of a plane ----------------------------------------------------------------------
 
@@ -167,28 +170,32 @@ function drawLine(place, field, direction, chosen) {
   }
   const atoms = atomsNearLine(field, direction);
   data.push({
-    x: atoms.x, y: atoms.x.map(() => 0.025), yaxis: "y3", mode: "markers", name: "atoms near the line", text: atoms.text,
+    x: atoms.x, y: atoms.x.map(() => 0.025), yaxis: "y3", mode: "markers", cliponaxis: false, name: "atoms near the line", text: atoms.text,
     hovertemplate: "%{text}<extra></extra>", marker: { symbol: "triangle-up", size: 11, color: "#6b7785" },
   });
   place.style.height = narrow() ? "680px" : "520px"; // the legend of a narrow figure is long
   const axis = { gridcolor: "#dfe4ea", zeroline: false, showline: true, linecolor: "#9aa5b1", ticks: "outside", automargin: true };
   Plotly.react(place, data, {
     font: TEXT, hovermode: "closest", dragmode: narrow() ? false : "zoom",
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "#fff", margin: { l: 70, r: 14, t: 14, b: 50 },
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "#fff", margin: { l: 70, r: 14, t: 14, b: 50 }, modebar: MODEBAR,
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
     xaxis: { ...axis, anchor: "y2", range: [0, long], title: { text: `distance along ${VECTOR[direction]} (bohr)` } },
     yaxis: { ...axis, domain: [0.42, 1], title: { text: "density (e/bohr³)" } },
     yaxis2: { ...axis, domain: [0, 0.34], zeroline: true, zerolinecolor: "#9aa5b1", range: most ? [-1.15 * most, 1.15 * most] : undefined,
       title: { text: "error (e/bohr³)" } },
     yaxis3: { overlaying: "y", range: [0, 1], visible: false, fixedrange: true },
-  }, CONFIG);
+  }, config());
 }
 
-// The chosen model, one seed of every other method and fraction, and superposed atoms.
+// The chosen model, all points, every other method at the chosen fraction (one seed of each), and superposed
+// atoms; beside all points stands the first fraction of the menu.
 function seedsOnce(field, chosen) {
   const stem = (model) => model.name.replace(/ \(seed .*\)$/, "");
-  const seen = new Set(chosen ? [stem(chosen)] : []);
-  return field.models.filter((model) => model === chosen || (!seen.has(stem(model)) && seen.add(stem(model))));
+  const seen = new Set(chosen ? [stem(chosen)] : []), part = (model) => model?.learned && model.kept < 1;
+  const kept = (part(chosen) ? chosen : field.models.find(part))?.kept;
+  const wanted = (model) => !part(model) || model.kept === kept;
+  return field.models.filter((model) =>
+    model === chosen || (wanted(model) && !seen.has(stem(model)) && seen.add(stem(model))));
 }
 
 function cellEdges(cell) {
@@ -253,9 +260,10 @@ function drawSurface(place, field, traces) {
   });
   Plotly.react(place, [cellEdges(field.cell), atomMarks(field), ...traces], {
     font: TEXT, showlegend: false, uirevision: field.label, margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: "rgba(0,0,0,0)",
+    modebar: MODEBAR,
     scene: {
       aspectmode: "data", xaxis: axis("x"), yaxis: axis("y"), zaxis: axis("z"), dragmode: "orbit",
       camera: cameraFor(narrow()), // in perspective: Plotly shades an orthographic mesh from the wrong side
     },
-  }, CONFIG);
+  }, config());
 }

@@ -29,7 +29,7 @@ STUDY = StudyConfig(
     seeds=2,
     full_seeds=2,
     generality=(VACANCY,),
-    train=Config(scoring={"initialisations": 3}),
+    train=Config(descriptor={"name": "power_spectrum", "cutoff": 11.0}, scoring={"initialisations": 3}),
 )
 
 

@@ -1,97 +1,118 @@
 """Energy errors of the predicted densities, snapshot by snapshot, against chemical accuracy."""
 
+import re
+from collections.abc import Sequence
+
 from nearsight.report import methods
 from nearsight.report.figures.layout import Figure, axis, label, layout, log_axis
-from nearsight.report.reading import SnapshotResult, Study
-from nearsight.report.summary import Group, Summary, fraction
+from nearsight.report.markup import VARIANT
+from nearsight.report.reading import Baseline, Run, SnapshotResult, Study
+from nearsight.report.summary import Group, Summary, fraction, has_correction
 
-#: errors below this (Ha/atom) are drawn at it, since a logarithm has no zero
-_FLOOR = 1e-8
+#: errors below this part of chemical accuracy are drawn at it: a logarithm has no zero, and an error
+#: that happens to cross it is no better than its neighbours
+_FLOOR = 1e-3
+
+#: so few names in two lines fit beside each other on a phone
+_FEW = 4
+
+#: which energy is drawn: what its button says, and whether the second-order correction is added
+ENERGIES = {"Harris–Foulkes": False, "with second-order correction": True}
 
 
 def energy_figures(study: Study, summary: Summary) -> dict[str, Figure]:
-    """One figure a fraction kept; all points and superposed atoms stand beside in each."""
-    base = study.baseline
-    beside = _superposed([*base.per_snapshot, *base.generality]) if base else []
-    full = _group_traces(summary.full) if summary.full else []
+    """One figure a fraction kept; all points and superposed atoms stand beside in each.
+
+    Where the corrected energy is known, each fraction has a second figure with it, on the same axis.
+    """
+    kinds = ENERGIES if has_correction(study) else {"": False}
+    beside = [group for group in (summary.full,) if group]
+    models = {fraction(kept): [*beside, *summary.at(kept)] for kept in _headline_first(summary)}
     figures = {}
-    for kept in _headline_first(summary):
-        groups = [trace for group in summary.at(kept) for trace in _group_traces(group)]
-        if full or groups:
-            figures[f"{fraction(kept)}"] = _figure([*full, *groups, *beside], study)
-    if not figures and full:
-        figures["all points"] = _figure([*full, *beside], study)
+    for name, groups in (models or {"all points": beside}).items():
+        drawn = {kind: _traces(study, groups, added) for kind, added in kinds.items()}
+        every = [trace for traces in drawn.values() for trace in traces]
+        for kind, traces in drawn.items():
+            if traces:
+                figures[VARIANT.join(filter(None, (name, kind)))] = _figure(traces, every, study, kinds[kind])
     return figures
+
+
+def energy_floor(study: Study) -> float:
+    """The smallest error that is drawn in its place, Ha/atom."""
+    return _FLOOR * study.chemical_accuracy_ha
+
+
+def _traces(study: Study, groups: list[Group], corrected: bool) -> list[Figure]:
+    found = [
+        _trace(g.look, g.name, [(r, run.seed) for run in g.runs for r in _results(run)], corrected)
+        for g in groups
+    ]
+    if any(found):
+        nothing = [(r, None) for r in _results(study.baseline)] if study.baseline else []
+        found.append(_trace(methods.SUPERPOSED, methods.SUPERPOSED.name, nothing, corrected))
+    return [trace for traces in found for trace in traces]
 
 
 def _headline_first(summary: Summary) -> list[float]:
     return sorted(summary.fractions, key=lambda kept: kept != summary.headline_fraction)
 
 
-def _group_traces(group: Group) -> list[Figure]:
-    results = [
-        (r, run.seed) for run in group.runs for r in (*run.per_snapshot, *run.generality) if _has_energy(r)
-    ]
-    if not results:
-        return []
-    look = group.look
-    return [
-        {
-            "x": [label(r.label) for r, _ in results],
-            "y": [_size(r) for r, _ in results],
-            "mode": "markers",
-            "name": label(group.name),
-            "offsetgroup": label(group.name),
-            "marker": {"symbol": look.symbol, "size": 9, "color": look.colour, "opacity": 0.85},
-            "text": [_hover(group.name, r, f", seed {seed}") for r, seed in results],
-            "hovertemplate": "%{text}<extra></extra>",
-        }
-    ]
+def _results(part: Run | Baseline) -> list[SnapshotResult]:
+    return [*part.per_snapshot, *part.generality]
 
 
-def _superposed(results: list[SnapshotResult]) -> list[Figure]:
-    shown = [r for r in results if _has_energy(r)]
+def _trace(
+    look: methods.Method, name: str, results: Sequence[tuple[SnapshotResult, int | None]], corrected: bool
+) -> list[Figure]:
+    """One trace, or none where no energy is known; hollow marks have the correction added."""
+    shown = [(r, seed, e) for r, seed in results if (e := _error(r, corrected)) is not None]
     if not shown:
         return []
-    look = methods.SUPERPOSED
+    marker = {"symbol": look.symbol, "size": 9, "color": look.colour, "opacity": 0.85}
+    if corrected:
+        marker |= {"symbol": f"{look.symbol}-open", "line": {"width": 2}, "opacity": 1}
     return [
         {
-            "x": [label(r.label) for r in shown],
-            "y": [_size(r) for r in shown],
+            "x": [label(r.label) for r, _, _ in shown],
+            "y": [1000 * abs(error) for _, _, error in shown],
             "mode": "markers",
-            "name": look.name,
-            "offsetgroup": look.name,
-            "marker": {"symbol": look.symbol, "size": 9, "color": look.colour},
-            "text": [_hover(look.name, r, "") for r in shown],
+            "name": label(name),
+            "offsetgroup": label(name),
+            "marker": marker,
+            "text": [_hover(name, r, seed) for r, seed, _ in shown],
             "hovertemplate": "%{text}<extra></extra>",
         }
     ]
 
 
-def _has_energy(result: SnapshotResult) -> bool:
-    return result.energy_error_ha_per_atom is not None
+def _error(result: SnapshotResult, corrected: bool) -> float | None:
+    """ΔE in Ha/atom."""
+    return result.corrected_energy_error_ha_per_atom if corrected else result.energy_error_ha_per_atom
 
 
-def _size(result: SnapshotResult) -> float:
-    """|ΔE| in mHa/atom."""
-    return 1000 * max(_FLOOR, abs(result.energy_error_ha_per_atom or 0.0))
+def _hover(name: str, result: SnapshotResult, seed: int | None) -> str:
+    whose = f"<b>{label(name)}</b>" + ("" if seed is None else f", seed {seed}")
+    words = {"ΔE": _error(result, corrected=False), "corrected": _error(result, corrected=True)}
+    errors = [f"{word} {1000 * e:+.3g} mHa/atom" for word, e in words.items() if e is not None]
+    return "<br>".join([whose, label(result.label), *errors])
 
 
-def _hover(name: str, result: SnapshotResult, seed: str) -> str:
-    signed = 1000 * (result.energy_error_ha_per_atom or 0.0)
-    return f"<b>{label(name)}</b>{seed}<br>{label(result.label)}<br>ΔE {signed:+.3g} mHa/atom"
-
-
-def _figure(data: list[Figure], study: Study) -> Figure:
-    limit = 1000 * study.chemical_accuracy_ha
-    values = [v for trace in data for v in trace["y"]]
-    y = log_axis("|ΔE| (mHa/atom, logarithmic)", [*values, limit], pad=1.5)
+def _figure(data: list[Figure], every: list[Figure], study: Study, corrected: bool) -> Figure:
+    limit, floor = 1000 * study.chemical_accuracy_ha, 1000 * energy_floor(study)
+    data = [trace | {"y": [max(floor, v) for v in trace["y"]]} for trace in data]
+    values = [max(floor, v) for trace in every for v in trace["y"]]
+    y = log_axis(f"{'corrected ' * corrected}|ΔE| (mHa/atom, logarithmic)", [*values, limit], pad=1.5)
     x = axis("snapshot", type="category", categoryorder="array")
-    x["categoryarray"] = list(dict.fromkeys(name for trace in data for name in trace["x"]))
+    names = list(dict.fromkeys(name for trace in every for name in trace["x"]))
+    x |= {"categoryarray": names, "tickvals": names, "ticktext": [_two_lines(name) for name in names]}
+    if len(names) <= _FEW:
+        x["tickangle"] = 0
+    x["range"] = [-0.5, len(names) - 0.5]
     line = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": limit, "y1": limit}
     style = {"line": {"color": "#a3123a", "width": 1.5, "dash": "dot"}, "layer": "below"}
     legend = {
-        "x": [x["categoryarray"][0]],
+        "x": [names[0]],
         "y": [None],
         "mode": "lines",
         "name": f"chemical accuracy ({limit:.3g} mHa/atom)",
@@ -103,3 +124,12 @@ def _figure(data: list[Figure], study: Study) -> Figure:
             x, y, shapes=[line | style], scattermode="group", scattergap=0.25, hovermode="closest"
         ),
     }
+
+
+def _two_lines(name: str) -> str:
+    """A long name broken at the separator nearest to its middle, so that few names need turning."""
+    breaks = [m.end() for m in re.finditer("[-_/ ]", name) if 3 < m.end() < len(name) - 3]
+    if len(name) < 12 or not breaks:
+        return name
+    middle = min(breaks, key=lambda i: abs(i - len(name) / 2))
+    return f"{name[:middle]}<br>{name[middle:]}"

@@ -47,6 +47,7 @@ def layout(x: Figure, y: Figure, **settings: Any) -> Figure:
         "margin": {"l": 60, "r": 16, "t": 16, "b": 52},
         "hoverlabel": {"bgcolor": "#ffffff", "bordercolor": "#c6ced8", "font": {"color": INK, "size": 13}},
         "legend": LEGEND,
+        "modebar": {"bgcolor": "rgba(255,255,255,0.8)", "color": "#9aa5b1", "activecolor": MUTED},
         "xaxis": x,
         "yaxis": y,
         **settings,

@@ -3,6 +3,9 @@
 from nearsight.report.figures.layout import Figure, axis, label, layout, log_axis
 from nearsight.report.summary import Group, Summary, fraction
 
+#: curves of more points are drawn without marks, which would hide each other
+_MOST_MARKS = 30
+
 
 def learning_figures(summary: Summary) -> dict[str, Figure]:
     """One figure a fraction kept, with the full data in each; only runs that kept a history."""
@@ -39,7 +42,9 @@ def _traces(group: Group) -> list[Figure]:
 
 
 def _figure(traces: list[Figure]) -> Figure:
+    if any(len(trace["x"]) > _MOST_MARKS for trace in traces):
+        traces = [trace | {"mode": "lines"} for trace in traces]
     values = [v for trace in traces for v in trace["y"]]
     y = log_axis("validation NRMSE (%, logarithmic)", values, pad=1.1)
-    x = axis("optimiser steps", rangemode="tozero")
+    x = axis("optimiser steps", range=[0, 1.03 * max(max(trace["x"]) for trace in traces)])
     return {"data": traces, "layout": layout(x, y, hovermode="closest")}

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from nearsight.report import methods
 from nearsight.report.figures.layout import Figure, axis, label, layout, log_axis
+from nearsight.report.markup import number
 from nearsight.report.reading import Means, Study
 from nearsight.report.summary import Group, Spread, Summary, fraction
 
@@ -157,7 +158,7 @@ def _full_legend(full: Spread) -> Figure:
         "x": [None],
         "y": [None],
         "mode": "lines",
-        "name": f"All points ({full.mean:.3g} %)",
+        "name": f"All points ({number(full.mean)} %)",
         "line": {"color": methods.INK, "dash": "dash", "width": 2},
     }
 

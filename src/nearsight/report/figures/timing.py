@@ -3,8 +3,11 @@
 from nearsight.report.figures.layout import LEGEND, Figure, axis, label, layout
 from nearsight.report.markup import NBSP
 from nearsight.report.markup import seconds as duration
-from nearsight.report.methods import STAGES
-from nearsight.report.summary import Group, Summary
+from nearsight.report.methods import INK, STAGES
+from nearsight.report.summary import Group, Spread, Summary
+
+#: seeds are shown where the slowest took longer than the fastest by this factor
+_SPREAD = 1.25
 
 
 def timing_figure(summary: Summary) -> Figure | None:
@@ -27,17 +30,50 @@ def timing_figure(summary: Summary) -> Figure | None:
         for stage, words, colour in STAGES
         if any(_stage(g, stage) for g in groups)
     ]
+    spreads = [g.total_seconds for g in groups]
+    if spread_out(summary):
+        data.append(_whiskers(spreads, names))
+    ends = [s.high if spread_out(summary) else s.mean for s in spreads]
     notes = [
-        {"x": t, "y": n, "text": duration(t), "xanchor": "left", "showarrow": False, "xshift": 6}
-        for t, n in zip(totals, names, strict=True)
+        {"x": end, "y": n, "text": duration(s.mean), "xanchor": "left", "showarrow": False, "xshift": 6}
+        for end, s, n in zip(ends, spreads, names, strict=True)
     ]
-    x = axis("wall time (s)", range=[0, 1.14 * max(totals)])
+    x = axis("wall time (s)", range=[0, 1.14 * max(ends)])
     y = axis("", autorange="reversed", showgrid=False, ticks="")
     return {
         "data": data,
         "layout": layout(
             x, y, barmode="stack", bargap=0.35, annotations=notes, legend=LEGEND | {"traceorder": "normal"}
         ),
+    }
+
+
+def spread_out(summary: Summary) -> bool:
+    """Whether the seeds of any group differ enough to be worth showing."""
+    return any(s.high > _SPREAD * s.low for s in (g.total_seconds for g in summary.groups))
+
+
+def _whiskers(spreads: list[Spread], names: list[str]) -> Figure:
+    """From the fastest to the slowest seed."""
+    whiskers = {
+        "type": "data",
+        "symmetric": False,
+        "array": [s.high - s.mean for s in spreads],
+        "arrayminus": [s.mean - s.low for s in spreads],
+        "color": INK,
+        "thickness": 1.2,
+        "width": 3,
+    }
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [s.mean for s in spreads],
+        "y": names,
+        "marker": {"size": 1, "color": INK},
+        "error_x": whiskers,
+        "showlegend": False,
+        "text": [f"seeds {duration(s.low)} – {duration(s.high)}" for s in spreads],
+        "hovertemplate": "%{y}: %{text}<extra></extra>",
     }
 
 
