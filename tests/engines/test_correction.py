@@ -91,3 +91,15 @@ def test_an_insulator_gets_none() -> None:
     engine = LcaoEngine(LcaoSettings(spacing=0.4))
     rho = engine.starting_density(WATER, engine.default_grid(WATER))
     assert engine.harris(WATER, rho, output_density=True).correction is None
+
+
+def test_points_without_electrons_do_not_spoil_it(metal: tuple[LcaoEngine, ScalarField, float]) -> None:
+    engine, rho, _ = metal
+    moved = rho + _wave(rho.grid, 1e-4)
+    usual = engine.harris(ALUMINIUM, moved, output_density=True).correction
+    holes = moved.values.copy()
+    lowest = np.argsort(holes, axis=None)[:20]
+    holes.flat[lowest] = 0.0
+    found = engine.harris(ALUMINIUM, ScalarField(rho.grid, holes), output_density=True)
+    assert usual is not None
+    assert found.correction == pytest.approx(usual, rel=0.1)

@@ -17,6 +17,8 @@ from nearsight.poisson import hartree_potential
 
 #: screening wave vector in 1/bohr below which a system does not count as a metal (aluminium has 1.3)
 _METALLIC = 0.5
+#: density in e/bohr³ below which exchange and correlation are left out of the estimate
+_SPARSE = 1e-5
 
 
 def second_order_correction(
@@ -52,8 +54,11 @@ def second_order_correction(
 
 def _xc_response(rho: ScalarField, step: ScalarField, xc: ExchangeCorrelation) -> np.ndarray:
     """f_xc applied to `step`, by a forward difference that keeps the density positive."""
-    positive = rho.values > 0
-    steepest = float(np.max(np.abs(step.values[positive]) / rho.values[positive], initial=0.0))
+    # functionals are noise where there are no electrons to speak of, and so is their difference
+    dense = rho.values > _SPARSE
+    moves = np.where(dense, step.values, 0.0)
+    steepest = float(np.max(np.abs(moves[dense]) / rho.values[dense], initial=0.0))
     size = 1e-2 / max(steepest, 1e-2)
-    moved = ScalarField(rho.grid, rho.values + size * step.values)
-    return np.asarray((xc.evaluate(moved)[1] - xc.evaluate(rho)[1]) / size)
+    moved = ScalarField(rho.grid, rho.values + size * moves)
+    change = (xc.evaluate(moved)[1] - xc.evaluate(rho)[1]) / size
+    return np.asarray(np.where(dense, change, 0.0))
