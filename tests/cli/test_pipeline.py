@@ -1,12 +1,15 @@
 """The commands of the contract, artefact to artefact, on real Kohn–Sham data."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import ase.io
 import numpy as np
 import pytest
 
+from nearsight.atomic.superposition import superpose
 from nearsight.io import read_snapshot
+from nearsight.io.density import write_density, write_snapshot
 from nearsight.model.file import load_model
 from nearsight.store import Dataset, read_coreset
 
@@ -128,8 +131,6 @@ def test_energy_of_a_prediction_is_near_the_label(pipeline: Path, nearsight, tmp
 
 
 def test_energy_of_a_density_file_is_its_label(pipeline: Path, nearsight, tmp_path: Path) -> None:
-    from nearsight.io.density import write_density
-
     data = Dataset.open(pipeline / "data.zarr")
     write_density(tmp_path / "rho.npz", data.structure(3), data.density(3), n_electrons=12)
     ase.io.write(tmp_path / "cell.xyz", data.structure(3).to_ase(), format="extxyz")
@@ -173,3 +174,78 @@ def test_info_knows_every_artefact(pipeline: Path, nearsight) -> None:
         for name in ("data.zarr", "core.zarr", "model.nst")
     }
     assert kinds == {"data.zarr": "data set", "core.zarr": "coreset", "model.nst": "model"}
+
+
+PAPER = """
+target: total
+descriptor: {name: local_frame, n_neighbours: 8}
+network: {name: mlp, width: 24, depth: 2, activation: relu, output: relu}
+training: {steps: 200, batch: 512, checks: 10, threads: 1}
+scoring: {initialisations: 1, steps: 20}
+validation_points: 1000
+"""
+
+
+def test_the_first_paper_s_choices_go_all_the_way(pipeline: Path, nearsight, tmp_path: Path) -> None:
+    """Total density, ReLU output, local frame: pruned by GraNd, trained, predicted, an energy taken."""
+    (tmp_path / "paper.yaml").write_text(PAPER)
+    config = ("--config", tmp_path / "paper.yaml", "--quiet")
+    core, model = tmp_path / "core.zarr", tmp_path / "model.nst"
+    ran = nearsight(
+        "prune", pipeline / "data.zarr", "-o", core, "--method", "importance", "--keep", 0.5, *config
+    )
+    assert ran.code == 0, ran.err
+    assert nearsight("train", core, "-o", model, *config).code == 0
+    loaded = load_model(model)
+    assert (loaded.target.kind, loaded.target.shift) == ("total", 0.0)
+    ase.io.write(
+        tmp_path / "cell.xyz", ase.io.read(pipeline / "structures.extxyz", index=-1), format="extxyz"
+    )
+    ran = nearsight("energy", model, tmp_path / "cell.xyz", "--json", "-")
+    assert ran.code == 0, ran.err
+    assert ran.json["clipped_charge"] == 0
+    assert ran.json["free_energy_ha_per_atom"] == pytest.approx(-2.05, abs=0.05)
+
+
+def test_imported_files_train_a_model_of_the_total_density(pipeline: Path, nearsight, tmp_path: Path) -> None:
+    data = Dataset.open(pipeline / "data.zarr")
+    for number in (0, 1):
+        write_density(tmp_path / f"{number}.cube", data.structure(number), data.density(number))
+    files = [tmp_path / "0.cube", tmp_path / "1.cube"]
+    assert nearsight("import", *files, "-o", tmp_path / "d.zarr", "--quiet").code == 0
+    arguments = ("-o", tmp_path / "m.nst", "--config", pipeline / "train.yaml", "--json", "-")
+    ran = nearsight("train", tmp_path / "d.zarr", *arguments)
+    assert ran.code == 0, ran.err
+    assert ran.json["validation_nrmse_percent"] is None
+    model = load_model(tmp_path / "m.nst")
+    assert model.target.kind == "total"
+    assert model.valence[13] == pytest.approx(3, abs=1e-3)
+    ran = nearsight(
+        "predict", tmp_path / "m.nst", tmp_path / "0.cube", "-o", tmp_path / "rho.npz", "--json", "-"
+    )
+    assert ran.code == 0, ran.err
+    assert ran.json["n_electrons"] == pytest.approx(12, abs=1e-2)
+    ase.io.write(tmp_path / "cell.xyz", data.structure(0).to_ase(), format="extxyz")
+    assert "--force" in nearsight("energy", tmp_path / "m.nst", tmp_path / "cell.xyz").error
+
+
+def test_superposed_atoms_that_come_with_files_make_the_difference(
+    pipeline: Path, nearsight, tmp_path: Path
+) -> None:
+    data = Dataset.open(pipeline / "data.zarr")
+    for number in (0, 1):
+        saed = superpose(data.structure(number), data.grid(number), data.radial)
+        snapshot = replace(data.snapshot(number), rho_saed=saed)
+        write_snapshot(tmp_path / f"{number}.npz", snapshot)
+    files = [tmp_path / "0.npz", tmp_path / "1.npz"]
+    assert nearsight("import", *files, "-o", tmp_path / "d.zarr", "--quiet").code == 0
+    fitted, free = Dataset.open(tmp_path / "d.zarr").radial[13], data.radial[13]
+    assert fitted.n_electrons == pytest.approx(3)
+    again = superpose(data.structure(0), data.grid(0), {13: fitted})
+    saed = superpose(data.structure(0), data.grid(0), {13: free})
+    assert np.abs((again - saed).values).mean() < 0.02 * saed.values.mean()
+    ran = nearsight(
+        "train", tmp_path / "d.zarr", "-o", tmp_path / "m.nst", "--config", pipeline / "train.yaml", "--quiet"
+    )
+    assert ran.code == 0, ran.err
+    assert load_model(tmp_path / "m.nst").target.kind == "difference"

@@ -5,16 +5,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nearsight.atomic.fit import fit_radial
+from nearsight.atomic.radial import RadialDensity
 from nearsight.errors import InputError, NearsightError, StoreError
+from nearsight.field import ScalarField
 from nearsight.io import read_snapshot
 from nearsight.neighbours import require_separated_atoms
 from nearsight.progress import Progress, silent
+from nearsight.provenance import generator
 from nearsight.snapshot import Snapshot
 from nearsight.store.dataset import Dataset
 from nearsight.store.info import content_digest, require_split
+from nearsight.structure import Structure
 
 #: every so many loose files, one is kept for validation
 _VALIDATION_EVERY = 10
+#: so many snapshots are enough to fit spherical atoms to
+_FITTED = 20
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,9 @@ def import_files(
 
     Loose files count as independent: each is a trajectory of its own, every tenth snapshot of the
     data set goes to validation and the others to training. A file whose content is in the data set
-    already is skipped, so that an interrupted import can be run again.
+    already is skipped, so that an interrupted import can be run again. Where every snapshot brings its
+    superposed atoms (``rho_saed`` of an ``.npz``), radial tables are fitted to them, so that the
+    difference density can be learned.
 
     Parameters
     ----------
@@ -102,6 +111,7 @@ def import_files(
         else:
             importer.add(path, snapshot)
     progress("importing", len(paths), len(paths))
+    importer.fit_atoms()
     if len(failed) == len(paths):
         raise InputError(
             f"none of the {len(paths)} files could be imported; the first: {next(iter(failed.values()))}"
@@ -144,6 +154,29 @@ class _Importer:
         self.done.append(number)
         if snapshot.provenance["electron_count_from"] == "integral":
             self.counted.append(str(path))
+
+    def fit_atoms(self) -> None:
+        """Radial tables from the superposed atoms that came with the data, if all of it has them.
+
+        With tables, the difference density can be learned, and superposed for structures to come.
+        """
+        dataset = self._dataset
+        if dataset is None or dataset.radial:
+            return
+        snapshots = [dataset.snapshot(n) for n in dataset.numbers()[:_FITTED]]
+        fields = [s.rho_saed for s in snapshots if s.rho_saed is not None]
+        if fields and len(fields) == len(snapshots):
+            dataset.set_radial(_radial_tables([s.structure for s in snapshots], fields))
+
+
+def _radial_tables(structures: list[Structure], fields: list[ScalarField]) -> dict[int, RadialDensity]:
+    """Spherical atoms whose superposition is `fields`; whole numbers of electrons where they are near."""
+    tables = fit_radial(structures, fields, rng=generator(0, "fit atoms"))
+    whole = {z: float(round(table.n_electrons)) for z, table in tables.items()}
+    near = all(abs(whole[z] - t.n_electrons) < 0.02 * max(whole[z], 1) for z, t in tables.items())
+    if near and min(whole.values()) > 0:
+        tables = fit_radial(structures, fields, whole, rng=generator(0, "fit atoms"))
+    return tables
 
 
 def _read(path: Path, n_electrons: float | None) -> Snapshot:
