@@ -6,7 +6,10 @@ The names below are the public interface for scripts; each is loaded when first 
 
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from nearsight.kernel_cache import ensure_writable_cache, home_folder
 
 if TYPE_CHECKING:
     from nearsight.calculator import NearsightCalculator
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
     from nearsight.workflows.train import train
 
 __version__ = version("nearsight")
+
+# before any kernel is compiled: numba reads the variable once
+ensure_writable_cache(Path(__file__).parent, home_folder())
 
 #: public name to the module that holds it
 _WHERE = {
