@@ -102,7 +102,7 @@ class Runner:
         path.parent.mkdir(parents=True, exist_ok=True)
         origin = {"dataset_digest": material.digest, "run": run.id}
         result = fit(material, self._plan, seed=run.seed, output=path, origin=origin)
-        history = result.history
+        validated = [entry for entry in result.history if "validation_nrmse_percent" in entry]
         return {
             "id": run.id,
             "method": run.name,
@@ -117,13 +117,8 @@ class Runner:
             "stopped_early": result.stopped_early,
             "validation_nrmse_percent": result.validation_nrmse_percent,
             "history": {
-                "step": [entry["step"] for entry in history],
-                "loss": [entry["loss"] for entry in history],
-                "validation_nrmse_percent": [
-                    entry["validation_nrmse_percent"]
-                    for entry in history
-                    if "validation_nrmse_percent" in entry
-                ],
+                name: [entry[name] for entry in validated]
+                for name in ("step", "loss", "validation_nrmse_percent")
             },
             "notes": list(notes),
             "model_digest": result.model.digest(),
