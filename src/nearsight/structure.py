@@ -42,7 +42,10 @@ class Structure:
     def __post_init__(self) -> None:
         cell = np.array(self.cell, dtype=np.float64)
         positions = np.array(self.positions, dtype=np.float64)
-        numbers = np.array(self.numbers, dtype=np.int64)
+        given = np.asarray(self.numbers)
+        if not (np.issubdtype(given.dtype, np.number) and np.array_equal(given, np.round(given))):
+            raise StructureError("atomic numbers must be whole numbers")
+        numbers = given.astype(np.int64)
         if cell.shape != (3, 3):
             raise StructureError(f"a cell has shape (3, 3), not {cell.shape}")
         if positions.ndim != 2 or positions.shape[1] != 3 or numbers.shape != positions.shape[:1]:

@@ -93,3 +93,9 @@ def test_what_is_no_structure_is_refused(
 def test_a_molecule_without_a_box_is_told_what_to_do() -> None:
     with pytest.raises(StructureError, match=r"atoms\.center\(vacuum=5\)"):
         Structure.from_ase(Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.74]]))
+
+
+@pytest.mark.parametrize("numbers", [[13.5], [np.nan], ["Al"]])
+def test_atomic_numbers_are_whole_numbers(numbers: list) -> None:
+    with pytest.raises(StructureError, match="whole numbers"):
+        Structure(np.eye(3) * 8, np.zeros((1, 3)), np.array(numbers))

@@ -41,8 +41,8 @@ class Session:
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
-        """Show bars with an estimate while the block runs; nothing when quiet."""
-        if self._quiet:
+        """Show bars with an estimate while the block runs; nothing when quiet or in a log file."""
+        if self._quiet or not self._err.is_terminal:
             yield silent
             return
         columns = (
@@ -53,7 +53,7 @@ class Session:
             TextColumn("left"),
             TimeRemainingColumn(),
         )
-        with RichProgress(*columns, console=self._err, transient=not self._err.is_terminal) as bars:
+        with RichProgress(*columns, console=self._err) as bars:
             tasks: dict[str, Any] = {}
 
             def report(stage: str, done: int, total: int) -> None:

@@ -1,5 +1,6 @@
 """``nearsight train``."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -24,12 +25,15 @@ def train(
     session = Session(json, quiet)
     with session.progress() as progress:
         result = run(data, output, read_config(config), seed=seed, device=device, progress=progress)
+    error = result.validation_nrmse_percent
     session.table(
         f"{output}",
         {
             "points": f"{result.n_points:,}",
             "steps": f"{result.steps:,}" + (" (stopped early)" if result.stopped_early else ""),
-            "validation NRMSE": f"{result.validation_nrmse_percent:.3f} %",
+            "validation NRMSE": "none: the data has no validation snapshots"
+            if math.isnan(error)
+            else f"{error:.3f} %",
             "training": f"{result.seconds:.1f} s",
         },
     )
