@@ -158,7 +158,32 @@ def test_options_out_of_range(pipeline: Path, nearsight, tmp_path: Path) -> None
     assert "nope" in nearsight("label", pipeline / "structures.extxyz", "-o", core, "--engine", "nope").error
     assert "shape" in nearsight("predict", pipeline / "model.nst", pipeline / "structures.extxyz", "-o",
                                 tmp_path / "rho.cube", "--shape", "1,2").error  # fmt: skip
+    assert "--keep" in nearsight("prune", data, "-o", core, "--keep", "abc").error
+    assert "--nope" in nearsight("prune", data, "-o", core, "--nope").error
+    assert "output" in nearsight("prune", data).error
+    assert "nope" in nearsight("nope").error
     assert not core.exists()
+
+
+def test_an_interruption_is_one_line(pipeline: Path, nearsight, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nearsight.workflows.info.describe", interrupt)
+    ran = nearsight("info", pipeline / "data.zarr")
+    assert ran.code == 130
+    assert "run the same command again" in ran.error
+
+
+def test_json_that_cannot_be_written_leaves_nothing(pipeline: Path, nearsight, tmp_path: Path) -> None:
+    ran = nearsight("info", pipeline / "data.zarr", "--json", tmp_path / "no" / "such" / "folder.json")
+    assert "folder" in ran.error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_is_no_error(nearsight) -> None:
+    assert nearsight("--help").code == 0
+    assert "sample" in nearsight().out
 
 
 def test_energy_refuses_another_functional(pipeline: Path, nearsight, tmp_path: Path) -> None:

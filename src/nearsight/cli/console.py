@@ -16,6 +16,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 
 from nearsight.errors import InputError, NearsightError
+from nearsight.io.atomic import atomic_file
 from nearsight.progress import Progress, silent
 from nearsight.provenance import to_plain
 
@@ -25,6 +26,10 @@ Json = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no summary; errors still show.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+
+
+#: exit code after Ctrl-C
+INTERRUPTED = 130
 
 
 class Session:
@@ -85,13 +90,8 @@ class Session:
         if self._json_target == "-":
             sys.stdout.write(text)
             return
-        target = Path(self._json_target)
-        try:
-            temporary = target.with_name(f".{target.name}.tmp")
-            temporary.write_text(text)
-            temporary.replace(target)
-        except OSError as error:
-            raise InputError(f"cannot write {target}: {error.strerror}") from error
+        with atomic_file(Path(self._json_target)) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 def _without_nan(value: Any) -> Any:
@@ -128,12 +128,17 @@ def fail(error: BaseException) -> int:
     def line(text: str) -> None:
         console.print(f"nearsight: error: {' '.join(text.split())}", soft_wrap=True, markup=False)
 
+    usage = getattr(error, "format_message", None)
+    if callable(usage):  # what typer raises for options and arguments it cannot take
+        command = " ".join(["nearsight", *sys.argv[1:2]])
+        line(f"{usage()}; '{command} --help' lists what it takes")
+        return 2
     if isinstance(error, NearsightError):
         line(str(error))
         return error.exit_code
     if isinstance(error, KeyboardInterrupt):
         line("interrupted; run the same command again to carry on where it stopped")
-        return 130
+        return INTERRUPTED
     if isinstance(error, OSError) and error.strerror:
         where = f" ({error.filename})" if error.filename else ""
         line(f"{error.strerror}{where}")

@@ -19,12 +19,11 @@ from nearsight.cli import (
     study,
     train,
 )
-from nearsight.cli.console import fail
+from nearsight.cli.console import INTERRUPTED, fail
 
 app = typer.Typer(
     name="nearsight",
     help="Learn the ground-state electron density of materials from the essential part of the data.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -65,7 +64,12 @@ for _name, _command in (
 
 def run() -> None:
     """Entry point of the console script."""
+    if len(sys.argv) == 1:
+        sys.argv.append("--help")
     try:
-        app()
+        code = app(standalone_mode=False)
     except (Exception, KeyboardInterrupt) as error:
         sys.exit(fail(error))
+    if code == INTERRUPTED:
+        sys.exit(fail(KeyboardInterrupt()))
+    sys.exit(code or 0)

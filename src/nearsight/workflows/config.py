@@ -82,4 +82,6 @@ def read_yaml(path: Path | None, model: type[M]) -> M:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: '{key}': {first['msg']}") from error
+        known = f"; known settings: {', '.join(model.model_fields)}"
+        what = f"unknown setting{known}" if first["type"] == "extra_forbidden" else first["msg"]
+        raise InputError(f"{path}: '{key}': {what}") from error

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from ase.data import chemical_symbols
+
 from nearsight.errors import InputError
 from nearsight.io.density import read_snapshot
 from nearsight.model.file import load_model
@@ -86,7 +88,7 @@ def _model(path: Path) -> dict[str, Any]:
     training = model.provenance.get("training", {})
     return {
         "kind": "model",
-        "elements": ", ".join(str(z) for z in model.elements),
+        "elements": ", ".join(chemical_symbols[z] for z in model.elements),
         "descriptor": model.descriptor.name,
         "features": model.descriptor.n_features,
         "target": model.target.kind,
