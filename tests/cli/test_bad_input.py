@@ -162,6 +162,10 @@ def test_options_out_of_range(pipeline: Path, nearsight, tmp_path: Path) -> None
     assert "--nope" in nearsight("prune", data, "-o", core, "--nope").error
     assert "output" in nearsight("prune", data).error
     assert "nope" in nearsight("nope").error
+    assert "--seed" in nearsight("prune", data, "-o", core, "--seed", "-1").error
+    assert (
+        "spacing" in nearsight("label", pipeline / "structures.extxyz", "-o", core, "--spacing", "-1").error
+    )
     assert not core.exists()
 
 
@@ -196,3 +200,10 @@ def test_energy_refuses_another_functional(pipeline: Path, nearsight, tmp_path: 
 def test_train_on_something_else(pipeline: Path, nearsight, tmp_path: Path) -> None:
     assert "data set" in nearsight("train", pipeline / "model.nst", "-o", tmp_path / "m.nst").error
     assert "data set" in nearsight("train", tmp_path, "-o", tmp_path / "m.nst").error
+
+
+def test_energy_refuses_the_density_of_other_positions(pipeline: Path, nearsight, tmp_path: Path) -> None:
+    data = Dataset.open(pipeline / "data.zarr")
+    write_density(tmp_path / "rho.npz", data.structure(0), data.density(0), n_electrons=12)
+    other = _structure(tmp_path / "other.xyz", data.structure(3).to_ase())
+    assert "atoms" in nearsight("energy", "--density", tmp_path / "rho.npz", other).error

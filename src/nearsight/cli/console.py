@@ -20,7 +20,9 @@ from nearsight.io.atomic import atomic_file
 from nearsight.progress import Progress, silent
 from nearsight.provenance import to_plain
 
-Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random; the same seed repeats a run.")]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, help="Seed of everything random; the same seed repeats a run.")
+]
 Json = Annotated[
     str | None, typer.Option("--json", metavar="FILE|-", help="Write the result as JSON; - for stdout.")
 ]

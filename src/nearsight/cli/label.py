@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nearsight.cli.console import Json, Quiet, Seed, Session, parse_shape
-from nearsight.errors import InputError, NearsightError
+from nearsight.errors import InputError
 
 
 def label(
@@ -45,7 +45,7 @@ def label(
         )
     if result.failed and not (result.done or result.skipped):
         number, message = next(iter(result.failed.items()))
-        raise NearsightError(
+        raise InputError(
             f"none of the {len(result.failed)} snapshots of {structures} could be labelled; "
             f"snapshot {number}: {message}"
         )

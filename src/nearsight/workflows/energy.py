@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nearsight.engines.protocol import Engine, NonSelfConsistent
-from nearsight.errors import GridMismatchError
+from nearsight.errors import GridMismatchError, InputError
 from nearsight.field import ScalarField
 from nearsight.inference.predictor import predict_density
 from nearsight.io.density import read_snapshot
@@ -70,6 +72,8 @@ def energy_of_file(density: Path | str, structure: Path | str | Structure, engin
     ------
     GridMismatchError
         The density's cell is not the structure's.
+    InputError
+        The file's atoms are not the structure's.
     ChargeError
         It is more than 1 % off the electron count.
     """
@@ -78,12 +82,24 @@ def energy_of_file(density: Path | str, structure: Path | str | Structure, engin
     snapshot = read_snapshot(density, n_electrons)
     if not _same_cell(snapshot.structure, atoms):
         raise GridMismatchError(f"the cell of {density} is not that of the structure {atoms.formula}")
+    if not _same_atoms(snapshot.structure, atoms):
+        raise InputError(
+            f"the atoms stored in {density} are not those of the structure; give the one it is of"
+        )
     rho = snapshot.density.rescaled(n_electrons).field
     return _summary(engine.harris(atoms, rho, output_density=True), atoms, rho, engine)
 
 
 def _same_cell(first: Structure, second: Structure) -> bool:
     return bool(abs(first.cell - second.cell).max() < 1e-4)
+
+
+def _same_atoms(first: Structure, second: Structure) -> bool:
+    """Whether elements and positions agree to 1e-3 of a cell vector, images counted as one."""
+    if not np.array_equal(first.numbers, second.numbers):
+        return False
+    apart = first.fractional - second.fractional
+    return bool(np.abs(apart - np.round(apart)).max() < 1e-3)
 
 
 def _summary(

@@ -54,6 +54,8 @@ class GridChoice:
     def __post_init__(self) -> None:
         if self.spacing is not None and self.shape is not None:
             raise InputError("give a grid spacing or a grid shape, not both")
+        if self.spacing is not None and not 0 < self.spacing < 10:
+            raise InputError(f"a grid spacing is a positive number of bohr such as 0.3, not {self.spacing}")
 
     def grid(self, structure: Structure, engine: Engine) -> UniformGrid:
         """The grid for one structure."""
