@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from ase.build import bulk
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -72,7 +72,7 @@ def test_points_and_grid_equal_the_plain_twin(structure: Structure, seed: int) -
     rng = np.random.default_rng(seed)
     grid = UniformGrid(structure.cell, tuple(rng.integers(1, 9, 3)))
     expected = superpose_at_plain(structure, grid.points(), TABLES)
-    assert expected.max() > 1e-4
+    assume(expected.max() > 1e-6)  # a point near an atom: nothing else would be compared
     np.testing.assert_allclose(superpose(structure, grid, TABLES).values.ravel(), expected, atol=2e-8)
     loose = rng.uniform(-2, 3, (20, 3)) @ structure.cell
     expected = superpose_at_plain(structure, loose, TABLES)
