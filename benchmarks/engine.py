@@ -89,7 +89,7 @@ def measure(system: str, threads: int | None, repeat: int) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     goal = TARGETS[system]
     print(
-        f"{system:8} {'x'.join(map(str, shape)):10} {len(state.eigenvalues):8d} {state.n_iterations:5d} "
+        f"{system:8} {'x'.join(map(str, shape)):10} {state.eigenvalues.shape[1]:8d} {state.n_iterations:5d} "
         f"{scf:8.2f} (≤ {goal[0]:4.1f}) {warm:8.2f} (≤ {goal[1]:3.1f}) {cold:8.2f} {peak:10.0f} (≤ 1500)",
         flush=True,
     )

@@ -227,41 +227,64 @@ def test_ewald_forces_are_the_derivative_of_the_energy(water):
     st.lists(st.floats(-2, 2), min_size=2, max_size=30),
     st.floats(0.02, 0.98),
     st.sampled_from([1e-4, 3e-3, 0.1]),
+    st.floats(0.05, 0.95),
 )
-def test_occupations_hold_the_electrons(levels, filling, kt):
-    eigenvalues = np.array(levels)
+def test_occupations_hold_the_electrons(levels, filling, kt, weight):
+    eigenvalues = np.array([levels, levels[::-1]])
+    eigenvalues[1] += 0.1
+    weights = np.array([weight, 1 - weight])
     n = 2 * filling * len(levels)
-    found = fermi_dirac(eigenvalues, n, kt)
-    assert found.values.sum() == pytest.approx(n, abs=1e-8)
+    found = fermi_dirac(eigenvalues, n, kt, weights)
+    assert weights @ found.values.sum(axis=1) == pytest.approx(n, abs=1e-8)
     assert found.values.min() >= 0
     assert found.values.max() <= 2
     assert found.minus_ts <= 0
 
 
+def test_a_weight_is_a_number_of_copies():
+    """Wave vectors of weights 1/4 and 3/4 are four wave vectors, three of them alike."""
+    first, second = np.array([-0.3, 0.1]), np.array([-0.28, 0.0])
+    by_weight = fermi_dirac(np.array([first, second]), 2.3, 0.05, np.array([0.25, 0.75]))
+    by_copies = fermi_dirac(np.array([first, second, second, second]), 2.3, 0.05)
+    np.testing.assert_allclose(by_weight.values, by_copies.values[:2], atol=1e-12)
+    assert by_weight.minus_ts == pytest.approx(by_copies.minus_ts, rel=1e-12)
+    assert by_weight.minus_ts < -1e-3
+
+
 def test_free_energy_is_stationary_in_the_occupations():
-    """dF/dε_i = f_i, so that forces need no term for the occupations."""
-    eigenvalues = np.array([-0.31, -0.305, -0.30, -0.297, -0.29])
+    """dF/dε_ki = w_k f_ki, so that forces need no term for the occupations."""
+    eigenvalues = np.array([[-0.31, -0.305, -0.30], [-0.302, -0.297, -0.29]])
+    weights = np.array([0.25, 0.75])
 
     def free_energy(e):
-        found = fermi_dirac(e, 5.0, 3e-3)
-        return found.values @ e + found.minus_ts
+        found = fermi_dirac(e, 3.0, 3e-3, weights)
+        return weights @ (found.values * e).sum(axis=1) + found.minus_ts
 
-    for i in range(5):
-        step = np.eye(5)[i] * 1e-5
+    values = fermi_dirac(eigenvalues, 3.0, 3e-3, weights).values
+    for k, i in np.ndindex(eigenvalues.shape):
+        step = np.zeros_like(eigenvalues)
+        step[k, i] = 1e-5
         slope = (free_energy(eigenvalues + step) - free_energy(eigenvalues - step)) / 2e-5
-        assert slope == pytest.approx(fermi_dirac(eigenvalues, 5.0, 3e-3).values[i], abs=1e-6)
+        assert slope == pytest.approx(weights[k] * values[k, i], abs=1e-6)
 
 
 def test_occupations_at_zero_temperature_fill_from_below():
-    found = fermi_dirac(np.array([0.3, -0.1, 0.2]), 3.0, 0.0)
-    np.testing.assert_array_equal(found.values, [0.0, 2.0, 1.0])
+    found = fermi_dirac(np.array([[0.3, -0.1, 0.2]]), 3.0, 0.0)
+    np.testing.assert_array_equal(found.values, [[0.0, 2.0, 1.0]])
     assert found.fermi_level == pytest.approx(0.2)
     assert found.minus_ts == 0
 
 
+def test_at_zero_temperature_weights_count():
+    """1.5 electrons: the lowest state of weight 0.7 holds 1.4, the next one 0.1 of its 0.6."""
+    found = fermi_dirac(np.array([[-1.0, 1.0], [0.5, 2.0]]), 1.5, 0.0, np.array([0.7, 0.3]))
+    np.testing.assert_allclose(found.values, [[2.0, 0.0], [1 / 3, 0.0]], atol=1e-12)
+    assert found.fermi_level == 0.5
+
+
 def test_too_many_electrons_are_refused():
     with pytest.raises(InputError, match="do not fit"):
-        fermi_dirac(np.zeros(2), 4.5, 1e-3)
+        fermi_dirac(np.zeros((1, 2)), 4.5, 1e-3)
 
 
 # -- mixing ---------------------------------------------------------------------------------------
@@ -311,9 +334,9 @@ def test_thomas_fermi_wave_vector_of_free_electrons():
     k_fermi, box = 0.9, 60.0
     k = 2 * np.pi / box * np.arange(-12, 13)
     levels = 0.5 * np.add.outer(np.add.outer(k**2, k**2), k**2).ravel()
-    found = thomas_fermi_wave_vector(levels, 0.5 * k_fermi**2, box**3)
+    found = thomas_fermi_wave_vector(levels[None], 0.5 * k_fermi**2, box**3)
     assert found == pytest.approx(np.sqrt(4 * k_fermi / np.pi), rel=0.05)
-    assert thomas_fermi_wave_vector(np.array([-0.3, 0.0]), -0.15, 500.0) < 0.1
+    assert thomas_fermi_wave_vector(np.array([[-0.3, 0.0]]), -0.15, 500.0) < 0.1
 
 
 # -- resolution -----------------------------------------------------------------------------------

@@ -20,7 +20,9 @@ from nearsight.grid import UniformGrid
 from nearsight.structure import Structure
 
 #: keys that every fingerprint has
-FINGERPRINT_KEYS = ("engine", "functional", "pseudopotentials", "basis", "smearing_kelvin", "spin")
+FINGERPRINT_KEYS = (
+    "engine", "functional", "pseudopotentials", "basis", "smearing_kelvin", "spin", "k_points",
+)  # fmt: skip
 #: oganesson: an element that no engine has
 _STRANGER = 118
 
@@ -111,12 +113,13 @@ class EngineConformance:
 
     def test_occupations_hold_the_electrons(self) -> None:
         """States ascend, and none holds more than two."""
-        occupations = self.state.occupations
-        assert occupations.shape == self.state.eigenvalues.shape
-        assert (np.diff(self.state.eigenvalues) >= -1e-10).all()
+        occupations, points = self.state.occupations, self.state.k_points
+        assert occupations.shape == self.state.eigenvalues.shape == (len(points), occupations.shape[1])
+        assert (np.diff(self.state.eigenvalues, axis=1) >= -1e-10).all()
         assert occupations.min() >= 0
         assert occupations.max() <= 2
-        assert abs(occupations.sum() - self.state.n_electrons) < 1e-6
+        assert abs(points.weights.sum() - 1) < 1e-12
+        assert abs(points.weights @ occupations.sum(axis=1) - self.state.n_electrons) < 1e-6
 
     def test_forces_are_there_and_add_up_to_nothing(self) -> None:
         """The net force is removed."""

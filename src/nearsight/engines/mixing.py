@@ -21,19 +21,24 @@ _RANK_TOLERANCE = 1e-14
 _SMALLEST = 1e-280
 
 
-def thomas_fermi_wave_vector(eigenvalues: np.ndarray, fermi_level: float, volume: float) -> float:
+def thomas_fermi_wave_vector(
+    eigenvalues: np.ndarray, fermi_level: float, volume: float, weights: np.ndarray | None = None
+) -> float:
     """Screening wave vector in 1/bohr: q² = 4π D/Ω, D the density of states at the Fermi level.
 
     Parameters
     ----------
-    eigenvalues : ndarray (n_states,)
+    eigenvalues : ndarray (n_k, n_states)
         Of doubly degenerate states, hartree.
     fermi_level : float
     volume : float
         Bohr³.
+    weights : ndarray (n_k,), optional
+        Of the wave vectors; equal unless given.
     """
     distance = np.minimum(np.abs(eigenvalues - fermi_level) / (2 * _DOS_WIDTH), 300.0)
-    density_of_states = float(np.sum(0.5 / (_DOS_WIDTH * np.cosh(distance) ** 2)))
+    per_k = np.sum(0.5 / (_DOS_WIDTH * np.cosh(distance) ** 2), axis=1)
+    density_of_states = float(per_k.mean() if weights is None else weights @ per_k)
     return float(np.sqrt(4 * np.pi * density_of_states / volume))
 
 

@@ -19,7 +19,7 @@ class Occupations:
 
     Attributes
     ----------
-    values : ndarray (n_states,)
+    values : ndarray (n_k, n_states)
         Between 0 and 2.
     fermi_level : float
         μ in hartree.
@@ -32,38 +32,60 @@ class Occupations:
     minus_ts: float
 
 
-def fermi_dirac(eigenvalues: np.ndarray, n_electrons: float, kt: float) -> Occupations:
-    """Occupy states with `n_electrons` at temperature `kt` (hartree).
+def fermi_dirac(
+    eigenvalues: np.ndarray, n_electrons: float, kt: float, weights: np.ndarray | None = None
+) -> Occupations:
+    """Occupy states with `n_electrons` at temperature `kt`.
+
+    Parameters
+    ----------
+    eigenvalues : ndarray (n_k, n_states)
+        Hartree.
+    n_electrons : float
+        Of the cell: the sum of weights times occupations.
+    kt : float
+        Hartree; 0 fills the lowest states.
+    weights : ndarray (n_k,), optional
+        Of the wave vectors, adding up to one; equal unless given.
 
     Raises
     ------
     InputError
         More electrons than the states can hold, or none.
     """
-    if not 0 < n_electrons <= 2 * len(eigenvalues):
-        raise InputError(
-            f"{n_electrons:g} electrons do not fit into {len(eigenvalues)} doubly occupied states"
-        )
-    mu = _fermi_level(eigenvalues, n_electrons, kt)
+    n_k, n_states = eigenvalues.shape
+    if not 0 < n_electrons <= 2 * n_states:
+        raise InputError(f"{n_electrons:g} electrons do not fit into {n_states} doubly occupied states")
+    w = np.full(n_k, 1 / n_k) if weights is None else weights
     if kt == 0:
-        below = np.argsort(np.argsort(eigenvalues, kind="stable"), kind="stable")
-        return Occupations(np.clip(n_electrons - 2.0 * below, 0.0, 2.0), mu, 0.0)
+        return _filled(eigenvalues, n_electrons, w)
+    mu = _fermi_level(eigenvalues, n_electrons, kt, w)
     half = expit((mu - eigenvalues) / kt)
-    entropy = 2 * float(np.sum(entr(half) + entr(expit((eigenvalues - mu) / kt))))
-    return Occupations(2 * half, mu, -kt * entropy)
+    entropy = entr(half) + entr(expit((eigenvalues - mu) / kt))
+    return Occupations(2 * half, mu, -2 * kt * float(w @ entropy.sum(axis=1)))
 
 
-def _fermi_level(eigenvalues: np.ndarray, n_electrons: float, kt: float) -> float:
+def _filled(eigenvalues: np.ndarray, n_electrons: float, weights: np.ndarray) -> Occupations:
+    """The lowest states, the last of them in part where the count asks for it."""
+    order = np.argsort(eigenvalues, axis=None, kind="stable")
+    room = 2 * np.repeat(weights, eigenvalues.shape[1])[order]
+    before = np.cumsum(room) - room
+    taken = np.clip((n_electrons - before) / room, 0.0, 1.0)
+    taken[taken < 1e-12] = 0.0  # what rounding of the weights leaves over
+    values = np.empty(eigenvalues.size)
+    values[order] = 2 * taken
+    highest = float(eigenvalues.ravel()[order[np.flatnonzero(taken)[-1]]])
+    return Occupations(values.reshape(eigenvalues.shape), highest, 0.0)
+
+
+def _fermi_level(eigenvalues: np.ndarray, n_electrons: float, kt: float, weights: np.ndarray) -> float:
     """μ by bisection to the last bit: the count is monotonic in it."""
-    ordered = np.sort(eigenvalues)
-    if kt == 0:
-        return float(ordered[int(np.ceil(n_electrons / 2)) - 1])
-    low, high = ordered[0] - 50 * kt, ordered[-1] + 50 * kt
+    low, high = eigenvalues.min() - 50 * kt, eigenvalues.max() + 50 * kt
     while True:
         mu = 0.5 * (low + high)
         if mu in (low, high):
             return float(mu)
-        if 2 * expit((mu - ordered) / kt).sum() < n_electrons:
+        if 2 * float(weights @ expit((mu - eigenvalues) / kt).sum(axis=1)) < n_electrons:
             low = mu
         else:
             high = mu

@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 
 from nearsight.atomic.radial import RadialDensity
+from nearsight.engines.kpoints import KPoints
 from nearsight.field import ScalarField
 from nearsight.grid import UniformGrid
 from nearsight.structure import Structure
@@ -28,8 +29,8 @@ class GroundState:
         E − TS of the cell in hartree: what forces differentiate and Harris–Foulkes reproduces.
     terms : dict
         Its parts by name, hartree, adding up to `free_energy`.
-    eigenvalues, occupations : ndarray (n_states,)
-        Hartree; occupations between 0 and 2.
+    eigenvalues, occupations : ndarray (n_k, n_states)
+        Hartree, ascending at each wave vector; occupations between 0 and 2.
     fermi_level : float
         Hartree.
     n_electrons : float
@@ -39,6 +40,10 @@ class GroundState:
     residual : float
         Final density residual, ∫|ρ_out − ρ_in| per electron.
     seconds : float
+    k_points : KPoints
+        Wave vectors of the states.
+    warnings : tuple of str
+        What the user should know of this result, a line each: too coarse a grid, for instance.
     """
 
     density: ScalarField
@@ -52,6 +57,8 @@ class GroundState:
     n_iterations: int
     residual: float
     seconds: float
+    k_points: KPoints = field(default_factory=KPoints.gamma)
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +71,7 @@ class NonSelfConsistent:
         Harris–Foulkes free energy in hartree per cell, second order in the density's error.
     density : ScalarField
         The output density, e/bohr³.
-    eigenvalues, occupations, fermi_level
+    eigenvalues, occupations, fermi_level, k_points
         As in `GroundState`.
     terms : dict
         Parts of the energy, hartree, adding up to `free_energy`.
@@ -80,6 +87,7 @@ class NonSelfConsistent:
     fermi_level: float
     terms: dict[str, float] = field(default_factory=dict)
     correction: float | None = None
+    k_points: KPoints = field(default_factory=KPoints.gamma)
 
 
 @runtime_checkable
@@ -104,7 +112,8 @@ class Engine(Protocol):
 
     def fingerprint(self) -> dict[str, Any]:
         """Settings that define the physics, JSON-ready: keys ``engine``, ``functional``,
-        ``pseudopotentials`` (the family's name), ``basis``, ``smearing_kelvin``, ``spin``.
+        ``pseudopotentials`` (the family's name), ``basis``, ``smearing_kelvin``, ``spin``,
+        ``k_points`` (as `KSampling.fingerprint` gives it).
         """
         ...
 

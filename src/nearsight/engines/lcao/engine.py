@@ -165,7 +165,7 @@ class LcaoEngine:
             density=end.rho,
             free_energy=float(sum(end.terms.values())),
             terms=end.terms,
-            eigenvalues=end.states.eigenvalues,
+            eigenvalues=end.states.eigenvalues[None],
             occupations=end.states.occupations.values,
             fermi_level=end.states.occupations.fermi_level,
             n_electrons=geometry.n_electrons,
@@ -197,13 +197,13 @@ class LcaoEngine:
             if output_density:
                 rho = ScalarField(density.grid, geometry.density(*states.occupied))
                 q = thomas_fermi_wave_vector(
-                    states.eigenvalues, states.occupations.fermi_level, structure.volume
+                    states.eigenvalues[None], states.occupations.fermi_level, structure.volume
                 )
                 correction = second_order_correction(density, rho, self._xc, q)
         return NonSelfConsistent(
             free_energy=float(sum(parts.values())),
             density=rho,
-            eigenvalues=states.eigenvalues,
+            eigenvalues=states.eigenvalues[None],
             occupations=states.occupations.values,
             fermi_level=states.occupations.fermi_level,
             terms=parts,

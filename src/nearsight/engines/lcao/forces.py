@@ -34,7 +34,7 @@ def forces(geometry: Geometry, states: Diagonalised, rho: ScalarField, potential
         Total local potential of that density, hartree.
     """
     c, f = states.occupied
-    eigenvalues = states.eigenvalues[states.occupations.values > 1e-14]
+    eigenvalues = states.eigenvalues[states.occupations.values[0] > 1e-14]
     p = (c * f) @ c.T
     w = (c * (f * eigenvalues)) @ c.T
     total = geometry.ewald[1] + local_forces(geometry.structure, rho, geometry.potentials)

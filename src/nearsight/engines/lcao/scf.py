@@ -55,8 +55,8 @@ class Diagonalised:
     @property
     def occupied(self) -> tuple[np.ndarray, np.ndarray]:
         """Coefficients and occupations of the states that hold any electrons."""
-        kept = self.occupations.values > 1e-14
-        return self.coefficients[:, kept], self.occupations.values[kept]
+        f = self.occupations.values[0]
+        return self.coefficients[:, f > 1e-14], f[f > 1e-14]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,8 @@ def diagonalise(geometry: Geometry, potential: np.ndarray, kt: float) -> Diagona
     """All states in a potential on the grid, occupied at temperature `kt` (hartree)."""
     x = geometry.orthonormal
     eigenvalues, vectors = np.linalg.eigh(x.T @ geometry.matrix(potential) @ x)
-    return Diagonalised(eigenvalues, x @ vectors, fermi_dirac(eigenvalues, geometry.n_electrons, kt))
+    occupations = fermi_dirac(eigenvalues[None], geometry.n_electrons, kt)
+    return Diagonalised(eigenvalues, x @ vectors, occupations)
 
 
 def harris_terms(
@@ -89,7 +90,7 @@ def harris_terms(
 ) -> dict[str, float]:
     """Parts of the Harris–Foulkes free energy, hartree."""
     return {
-        "eigenvalues": float(states.occupations.values @ states.eigenvalues),
+        "eigenvalues": float(states.occupations.values[0] @ states.eigenvalues),
         "hartree_double_counting": -terms.hartree,
         "xc_double_counting": terms.xc - float(np.vdot(terms.v_xc, rho.values)) * rho.grid.dv,
         "ewald": geometry.ewald[0],
@@ -165,7 +166,7 @@ def _mixer(geometry: Geometry, states: Diagonalised, settings: LcaoSettings) -> 
     kerker = settings.kerker
     if kerker is None:
         kerker = thomas_fermi_wave_vector(
-            states.eigenvalues, states.occupations.fermi_level, geometry.structure.volume
+            states.eigenvalues[None], states.occupations.fermi_level, geometry.structure.volume
         )
     return PulayKerkerMixer(
         geometry.grid, fraction=settings.mixing, depth=settings.mixing_depth, kerker=kerker
