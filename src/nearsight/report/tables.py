@@ -16,7 +16,7 @@ def coverage_table(summary: Summary) -> str:
     head = ["Method", "Kept", "Seeds", "Points", "Steps", "NRMSE (%)", "NMAE (%)", f"mean {_SIZE} (mHa/atom)"]
     rows = [_coverage_row(group) for group in summary.groups]
     if any(group.corrected_energy for group in summary.groups):
-        head.append(f"corrected {_SIZE}")
+        head.append(f"corrected {_SIZE} (mHa/atom)")
         for row, group in zip(rows, summary.groups, strict=True):
             row.append(mha(group.corrected_energy.mean if group.corrected_energy else None))
     notes = [
@@ -104,7 +104,7 @@ def generality_table(study: Study, summary: Summary) -> str:
         "NRMSE",
         "NMAE",
         f"{_SIZE} (mHa/atom)",
-        *([f"corrected {_SIZE}"] if corrected else []),
+        *([f"corrected {_SIZE} (mHa/atom)"] if corrected else []),
     ]
     if len(labels) == 1:  # one name at the head instead of a column of it
         return table([text(labels[0]), *head[2:]], [row[1:] for row in rows])

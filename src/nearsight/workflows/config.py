@@ -1,12 +1,13 @@
 """What a person sets in a YAML file: training, scoring and study settings, checked on reading."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from nearsight.coreset.protocol import METHODS
 from nearsight.errors import InputError
 
 M = TypeVar("M", bound=BaseModel)
@@ -32,6 +33,12 @@ class Config(_Strict):
     validation_points: int = Field(20_000, ge=100)
     checkpoint_seconds: float = Field(10.0, ge=0)
 
+    @field_validator("methods")
+    @classmethod
+    def _known(cls, methods: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        _require_methods(methods)
+        return methods
+
 
 class StudyConfig(_Strict):
     """Settings of `study`: which methods at which kept fractions, how often."""
@@ -44,6 +51,25 @@ class StudyConfig(_Strict):
     energies: bool = True
     generality: tuple[str, ...] = ()
     train: Config = Config()
+
+    @field_validator("methods")
+    @classmethod
+    def _known(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
+        _require_methods(methods)
+        return methods
+
+    @field_validator("keep")
+    @classmethod
+    def _fractions(cls, keep: tuple[float, ...]) -> tuple[float, ...]:
+        if wrong := [fraction for fraction in keep if not 0 < fraction <= 1]:
+            raise ValueError(f"kept fractions lie above 0 and up to 1, such as 0.01, not {wrong[0]:g}")
+        return keep
+
+
+def _require_methods(names: Iterable[str]) -> None:
+    """Raise `ValueError` for a name that is no selection method."""
+    if unknown := [name for name in names if name not in METHODS]:
+        raise ValueError(f"unknown selection method '{unknown[0]}'; known: {', '.join(METHODS)}")
 
 
 def read_mapping(path: Path | None) -> dict[str, Any]:
@@ -83,5 +109,5 @@ def read_yaml(path: Path | None, model: type[M]) -> M:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         known = f"; known settings: {', '.join(model.model_fields)}"
-        what = f"unknown setting{known}" if first["type"] == "extra_forbidden" else first["msg"]
+        what = f"unknown setting{known}" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
         raise InputError(f"{path}: '{key}': {what}") from error
