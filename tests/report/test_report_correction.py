@@ -113,7 +113,7 @@ def test_tables_gain_a_column(corrected):
     study = Study.model_validate(corrected(0.5))
     summary = Summary.of(study)
     head, *rows = cells(generality_table(study, summary))
-    assert head == ["al-vacancy", "NRMSE", "NMAE", "|ΔE| (mHa/atom)", "corrected |ΔE|"]
+    assert head == ["al-vacancy", "NRMSE", "NMAE", "|ΔE| (mHa/atom)", "corrected |ΔE| (mHa/atom)"]
     assert float(rows[-1][-1]) == pytest.approx(0.5 * float(rows[-1][-2]), rel=0.01)
     head, *rows = cells(snapshot_table(study))
     at = head.index("corrected ΔE")

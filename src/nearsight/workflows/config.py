@@ -109,5 +109,6 @@ def read_yaml(path: Path | None, model: type[M]) -> M:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         known = f"; known settings: {', '.join(model.model_fields)}"
-        what = f"unknown setting{known}" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        reason = first["msg"].removeprefix("Value error, ")
+        what = f"unknown setting{known}" if first["type"] == "extra_forbidden" else reason
         raise InputError(f"{path}: '{key}': {what}") from error
