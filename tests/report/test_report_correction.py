@@ -116,7 +116,7 @@ def test_tables_gain_a_column(corrected):
     assert head == ["al-vacancy", "NRMSE", "NMAE", "|ΔE| (mHa/atom)", "corrected |ΔE| (mHa/atom)"]
     assert float(rows[-1][-1]) == pytest.approx(0.5 * float(rows[-1][-2]), rel=0.01)
     head, *rows = cells(snapshot_table(study))
-    at = head.index("corrected ΔE")
+    at = head.index("corrected ΔE (mHa/atom)")
     assert len(rows) == 4 * len(study.runs) + 4
     assert all((row[at] + row[at - 1]).count("−") == 1 for row in rows)
     assert cells(coverage_table(summary))[0][-1] == "corrected |ΔE|"

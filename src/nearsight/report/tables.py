@@ -64,7 +64,7 @@ def snapshot_table(study: Study) -> str:
         for name, part in both
         for r in (*part.per_snapshot, *part.generality)
     ]
-    energies = ["ΔE (mHa/atom)", "corrected ΔE"] if corrected else ["ΔE (mHa/atom)"]
+    energies = ["ΔE (mHa/atom)", "corrected ΔE (mHa/atom)"] if corrected else ["ΔE (mHa/atom)"]
     rest = ["Hartree error (mHa/atom)", "|∇e| (e/bohr<sup>5/2</sup>)"]
     head = ["Run", "Snapshot", "Formula", "NRMSE (%)", "NMAE (%)", *energies, *rest]
     return table(head, rows, n_text=3, dense=True)
