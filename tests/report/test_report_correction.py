@@ -119,7 +119,7 @@ def test_tables_gain_a_column(corrected):
     at = head.index("corrected ΔE (mHa/atom)")
     assert len(rows) == 4 * len(study.runs) + 4
     assert all((row[at] + row[at - 1]).count("−") == 1 for row in rows)
-    assert cells(coverage_table(summary))[0][-1] == "corrected |ΔE|"
+    assert cells(coverage_table(summary))[0][-1] == "corrected |ΔE| (mHa/atom)"
 
 
 def test_a_gap_is_a_dash(corrected):
