@@ -65,7 +65,7 @@ $(BIN)/python:
 # The project comes along here because pip takes dependencies from nowhere else; it is replaced below.
 $(DEPENDENCIES): $(BIN)/python pyproject.toml constraints.txt
 	rm -f $(WHEEL) $(EDITABLE)
-	$(PIP) install --quiet -c constraints.txt hatchling '.[cluster,dev,docs]'
+	$(PIP) install --quiet -c constraints.txt hatchling '.[cluster,materials,dev,docs]'
 	@touch $@
 
 $(WHEEL): $(DEPENDENCIES) $(SOURCES) README.md LICENSE

@@ -54,3 +54,9 @@ class ConvergenceError(NearsightError):
     """An iteration did not converge; the message says what to try."""
 
     exit_code = 3
+
+
+class IncompleteError(NearsightError):
+    """Part of what was asked for could not be done; the rest is written."""
+
+    exit_code = 4

@@ -94,7 +94,7 @@ def test_label_records_a_failure_and_goes_on(nearsight, tmp_path: Path) -> None:
     ran = nearsight(
         "label", tmp_path / "s.extxyz", "-o", tmp_path / "d.zarr", "--shape", "16,16,16", "--json", "-"
     )
-    assert ran.code == 0, ran.err
+    assert ran.code == 4, ran.err
     assert ran.json["done"] == [1]
     assert "apart" in ran.json["failed"]["0"]
     assert [failure.number for failure in Dataset.open(tmp_path / "d.zarr").failures()] == [0]

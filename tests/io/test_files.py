@@ -82,7 +82,7 @@ def test_a_failed_write_leaves_the_old_file(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(NearsightError, match="no space left on the device while writing"):
         write_density(path, snapshot.structure, snapshot.density)
     assert path.read_bytes() == before

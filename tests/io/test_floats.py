@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nearsight.io import floats
 from nearsight.io.floats import parse_floats
 
 
@@ -62,3 +63,24 @@ def test_counts_short_and_long() -> None:
     assert parse_floats(b"1 2 3 4 5", 0, 3).found == 4
     assert parse_floats(b"1 2 3 \n\n", 0, 3).found == 3
     assert parse_floats(b"1 2 3 nan", 0, 3).found == 4
+
+
+@pytest.mark.parametrize("tail", [b"", b"\n \n", b"augmentation 1\n", b"7 8 9\n", b"abc"])
+@pytest.mark.parametrize("strange", [b"", b" nan ", b" 1.0D-3 ", b" x "])
+def test_pieces_give_what_one_pass_gives(
+    tail: bytes, strange: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = np.random.default_rng(0).normal(size=4001)
+    words = [f"{x:.7E}" for x in numbers]
+    text = "\n".join(" ".join(words[i : i + 5]) for i in range(0, len(words), 5)).encode() + b"\n"
+    text = text[:20000] + text[20000:].replace(b"\n", strange + b"\n", 1) + tail
+    for n in (3000, 4001, 4002, 5000):
+        monkeypatch.setattr(floats.numba, "get_num_threads", lambda: 1)
+        one = parse_floats(text, 5, n)
+        monkeypatch.setattr(floats.numba, "get_num_threads", lambda: 3)
+        monkeypatch.setattr(floats, "_PIECE", 700)
+        many = parse_floats(text, 5, n)
+        assert many[1:] == one[1:]
+        found = min(one.found, n)
+        assert found > 1000
+        np.testing.assert_array_equal(many.values[:found], one.values[:found])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nearsight.errors import InputError, StructureError
-from nearsight.sampling import Recipe, read_recipe, sample_trajectory, shipped_recipes
+from nearsight.sampling import Recipe, engine_settings, read_recipe, sample_trajectory
 
 GOOD = """
 name: mine
@@ -76,16 +76,6 @@ def test_a_file_comes_before_a_shipped_name(tmp_path: Path, monkeypatch: pytest.
     assert read_recipe("al32-demo").name == "mine"
 
 
-@pytest.mark.parametrize("name", shipped_recipes())
-def test_shipped_recipes_are_sound(name: str) -> None:
-    recipe = read_recipe(name)
-    assert recipe.name == name
-    assert recipe.description
-    rng = np.random.default_rng(0)
-    for trajectory in recipe.trajectories:
-        assert len(trajectory.structure.build(rng)) > 0
-
-
 def test_the_demo_is_what_the_issue_asks_for() -> None:
     trajectories = read_recipe("al32-demo").trajectories
     facts = [(t.split, t.frames, t.dynamics.temperature_kelvin) for t in trajectories if t.dynamics]
@@ -121,3 +111,57 @@ def test_atoms_on_top_of_each_other_are_refused(tmp_path: Path) -> None:
     cold = cold.model_copy(update={"dynamics": None})
     with pytest.raises(StructureError, match="on top of each other"):
         list(sample_trajectory(cold, "mine", np.random.default_rng(1)))
+
+
+SIZES = """
+name: sized
+engine: {name: lcao, k_points: {spacing: 0.3}, mixing: 0.4}
+structure: {kind: crystal, formula: Al, lattice: fcc, a: 4.05}
+sizes:
+  demo:
+    trajectories: [{name: only, split: train}]
+  paper:
+    engine: {mixing: 0.2}
+    structure: {repeat: [2, 2, 2]}
+    trajectories:
+      - {name: each, split: train, each: {structure.a: [4.0, 4.1]}}
+      - name: named
+        split: test
+        each: {structure.strain: {none: [0, 0, 0, 0, 0, 0], up: [0.05, 0, 0, 0, 0, 0]}}
+"""
+
+
+def _sized(tmp_path: Path, size: str | None, text: str = SIZES) -> Recipe:
+    (tmp_path / "sized.yaml").write_text(text)
+    return read_recipe(tmp_path / "sized.yaml", size)
+
+
+def test_a_recipe_has_sizes(tmp_path: Path) -> None:
+    demo, paper = _sized(tmp_path, None), _sized(tmp_path, "paper")
+    assert (demo.size, paper.size) == ("demo", "paper")
+    assert demo == _sized(tmp_path, "demo")
+    assert [t.structure.model_dump()["repeat"] for t in demo.trajectories] == [(1, 1, 1)]
+    assert {t.structure.model_dump()["repeat"] for t in paper.trajectories} == {(2, 2, 2)}
+    with pytest.raises(InputError, match=r"no size 'huge'; it has: demo, paper"):
+        _sized(tmp_path, "huge")
+    with pytest.raises(InputError, match="one size only, no 'paper'"):
+        _sized(tmp_path, "paper", GOOD)
+
+
+def test_each_writes_trajectories_out(tmp_path: Path) -> None:
+    trajectories = _sized(tmp_path, "paper").trajectories
+    assert [t.name for t in trajectories] == ["each-4.0", "each-4.1", "named-none", "named-up"]
+    assert [t.structure.model_dump()["a"] for t in trajectories] == [4.0, 4.1, 4.05, 4.05]
+    assert trajectories[3].structure.model_dump()["strain"][0] == 0.05
+    for wrong in ("{structure.a: 4.0}", "{a: [4.0]}", "{structure.a: [4], structure.c: [4]}", "[4.0]"):
+        with pytest.raises(InputError, match="'each' takes"):
+            _sized(tmp_path, "paper", SIZES.replace("{structure.a: [4.0, 4.1]}", wrong))
+
+
+def test_the_engine_goes_with_the_recipe(tmp_path: Path) -> None:
+    assert engine_settings(_sized(tmp_path, "demo")) == (
+        "lcao",
+        {"k_points": {"spacing": 0.3}, "mixing": 0.4},
+    )
+    assert engine_settings(tmp_path / "sized.yaml", "paper")[1]["mixing"] == 0.2
+    assert engine_settings("al32-demo") == ("lcao", {})

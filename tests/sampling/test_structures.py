@@ -4,7 +4,7 @@ from ase.build import bulk
 
 from nearsight.errors import InputError
 from nearsight.sampling import Crystal, FromFile, Water
-from nearsight.sampling.crystals import deformation, random_occupation
+from nearsight.sampling.modified import deformation, random_occupation
 from nearsight.sampling.water import random_rotation
 
 
@@ -58,6 +58,20 @@ def test_vacancies(rng: np.random.Generator) -> None:
     drawn = [_al(vacancies=1).build(rng).positions for _ in range(6)]
     assert all(len(p) == 31 for p in drawn)
     assert len({p.tobytes() for p in drawn}) > 1
+
+
+def test_a_divacancy_takes_two_neighbours(rng: np.random.Generator) -> None:
+    perfect = _al().build(rng)
+    pairs = set()
+    for _ in range(8):
+        kept = {tuple(p) for p in _al(vacancies="divacancy").build(rng).positions.round(6)}
+        gone = [i for i, p in enumerate(perfect.positions.round(6)) if tuple(p) not in kept]
+        assert len(gone) == 2
+        assert perfect.get_distance(*gone, mic=True) == pytest.approx(4.05 / np.sqrt(2))
+        pairs.add(tuple(gone))
+    assert len(pairs) > 1
+    with pytest.raises(InputError, match="a divacancy in 1 atoms"):
+        _al(cubic=False, repeat=[1, 1, 1], vacancies="divacancy").build(rng)
 
 
 def test_strain_of_volume_and_of_shear(rng: np.random.Generator) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from nearsight.errors import InputError
 from nearsight.io import read_frames
@@ -71,3 +72,39 @@ def test_nothing_is_written_where_a_recipe_fails(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="gives no forces for Fe"):
         sample(iron, tmp_path / "s.extxyz")
     assert not list(tmp_path.iterdir())
+
+
+def test_sizes_notes_and_distances(tmp_path: Path) -> None:
+    content = {
+        "name": "sized",
+        "note": "of one kind only",
+        "structure": CRYSTAL | {"rattle": 0.1},
+        "sizes": {
+            "demo": {"trajectories": [{"name": "small", "split": "train", "frames": 2}]},
+            "paper": {
+                "structure": {"repeat": [2, 1, 1]},
+                "trajectories": [{"name": "one", "split": "train"}, {"name": "two", "split": "test"}],
+            },
+        },
+    }
+    (tmp_path / "sized.yaml").write_text(yaml.safe_dump(content))
+    demo = sample(tmp_path / "sized.yaml", tmp_path / "d.extxyz")
+    paper = sample(tmp_path / "sized.yaml", tmp_path / "p.extxyz", size="paper")
+    assert (demo.size, paper.size) == ("demo", "paper")
+    assert [t.n_atoms for t in demo.trajectories + paper.trajectories] == [4, 8, 8]
+    frames = read_frames(tmp_path / "p.extxyz")
+    assert {(f.info["size"], f.info["note"]) for f in frames} == {("paper", "of one kind only")}
+    assert demo.decorrelation.train_to_test is None
+    assert demo.decorrelation.consecutive == pytest.approx(np.sqrt(6) * 0.1, rel=0.5)
+    assert paper.decorrelation.train_to_test == pytest.approx(np.sqrt(6) * 0.1, rel=0.5)
+    assert not demo.warnings
+
+
+def test_what_is_not_equilibrated_is_said(tmp_path: Path) -> None:
+    result = sample(_recipe("hasty"), tmp_path / "s.extxyz")
+    assert result.warnings == [
+        "trajectory hasty is not equilibrated: too few steps to tell; more 'equilibration' steps help"
+    ]
+    assert {f.info["not_equilibrated"] for f in read_frames(tmp_path / "s.extxyz")} == {
+        "too few steps to tell"
+    }

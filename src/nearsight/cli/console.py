@@ -4,13 +4,14 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Table
@@ -82,6 +83,15 @@ class Session:
         table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
         for name, value in rows.items():
             table.add_row(f"[dim]{name}[/dim]", str(value))
+        (self._err if self._json_target == "-" else self._out).print(table)
+
+    def listing(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """A table with a row a thing for a person, where `table` goes; nothing without rows."""
+        if self._quiet or not rows:
+            return
+        table = Table(*columns, title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+        for row in rows:
+            table.add_row(*(escape(str(cell)) for cell in row))
         (self._err if self._json_target == "-" else self._out).print(table)
 
     def result(self, value: Mapping[str, Any]) -> None:

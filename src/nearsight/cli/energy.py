@@ -53,4 +53,6 @@ def energy(
             "engine": engine,
         },
     )
+    for note in result.get("notes", []):
+        session.say(f"[yellow]{density}:[/yellow] {note}")
     session.result(result)

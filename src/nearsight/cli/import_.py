@@ -9,7 +9,9 @@ from nearsight.cli.console import Json, Quiet, Seed, Session
 
 
 def import_(
-    files: Annotated[list[Path], typer.Argument(help="Density files: cube, npz.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Density files: CHGCAR, cube, .dens, xsf, .save, .gpw, npz.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Data set to write or add to (.zarr).")],
     split: Annotated[
         str | None,
@@ -51,6 +53,9 @@ def import_(
             "electrons counted by the integral": len(result.counted),
         },
     )
+    for note, noted in result.notes.items():
+        others = f" and {len(noted) - 1} others" if len(noted) > 1 else ""
+        session.say(f"[yellow]{noted[0]}{others}:[/yellow] {note}")
     for file, message in result.failed.items():
         session.say(f"[yellow]{file}:[/yellow] {message}")
     session.result(
@@ -60,5 +65,6 @@ def import_(
             "skipped": result.skipped,
             "failed": result.failed,
             "counted": result.counted,
+            "notes": result.notes,
         }
     )

@@ -11,7 +11,9 @@ from nearsight.cli.console import Device, Json, Quiet, Seed, Session, parse_shap
 def predict(
     model: Annotated[Path, typer.Argument(help="Model (.nst).")],
     structure: Annotated[Path, typer.Argument(help="Structure in any format that ASE reads.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Density to write: .cube, .zarr or .npz.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Density to write: CHGCAR, .cube, .xsf, .zarr or .npz.")
+    ],
     spacing: Annotated[
         float | None, typer.Option("--spacing", help="Grid spacing in bohr; else the training spacing.")
     ] = None,
@@ -46,4 +48,6 @@ def predict(
             "points per second": f"{result['points_per_second']:,.0f}",
         },
     )
+    for note in result["notes"]:
+        session.say(f"[yellow]{output}:[/yellow] {note}")
     session.result(result)

@@ -1,20 +1,30 @@
 """Strings to objects, once: engines, methods and settings files by their names."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nearsight.coreset.protocol import METHODS, SelectionMethod
 from nearsight.engines import ENGINES, Engine
+from nearsight.io.extxyz import Frame
 from nearsight.workflows.config import Config, StudyConfig, read_mapping, read_yaml
 from nearsight.workflows.plan import build
+from nearsight.workflows.recipe_engine import recipe_engine
 
-__all__ = ["build_engine", "build_method", "engine_of", "read_config", "read_study_config"]
+__all__ = ["build_engine", "build_method", "engine_of", "engine_to_label", "read_config", "read_study_config"]
 
 
 def build_engine(name: str, config: Path | None) -> Engine:
     """The engine of that name with the settings of a YAML file."""
     return ENGINES[name].from_settings(read_mapping(config))
+
+
+def engine_to_label(name: str | None, config: Path | None, frames: Sequence[Frame]) -> Engine:
+    """The engine that a person names, or else the one that the recipe of the structures names."""
+    if name is None and config is None and (chosen := recipe_engine(frames)) is not None:
+        name, settings = chosen
+        return ENGINES[name].from_settings(settings)
+    return build_engine(name or "lcao", config)
 
 
 def engine_of(fingerprint: Mapping[str, Any]) -> Engine:

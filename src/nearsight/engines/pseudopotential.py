@@ -13,6 +13,7 @@ depends on orbitals, not on the density: its integrals are in `nearsight.engines
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -23,6 +24,14 @@ from nearsight.errors import UnknownElementError
 from nearsight.field import ScalarField
 from nearsight.grid import UniformGrid
 from nearsight.structure import Structure
+
+
+class RadialForm(Protocol):
+    """What every atom of an element adds to a field, in reciprocal space."""
+
+    def fourier(self, g_squared: np.ndarray) -> np.ndarray:
+        """∫ f(r) exp(−iG·r) dr at |G|² (1/bohr²), any shape; finite at G = 0."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,7 @@ def load_gth(family: str, number: int) -> GthPotential:
 
 
 def local_potential(
-    structure: Structure, grid: UniformGrid, potentials: Mapping[int, GthPotential]
+    structure: Structure, grid: UniformGrid, potentials: Mapping[int, RadialForm]
 ) -> np.ndarray:
     """Local pseudopotential of all atoms on the grid in hartree, shape (n1, n2, n3).
 
@@ -93,13 +102,11 @@ def local_potential(
     total = np.zeros(grid.g_squared.shape, dtype=np.complex128)
     for number in structure.species:
         mine = structure.fractional[structure.numbers == number]
-        total += potentials[number].fourier(grid.g_squared) * _structure_factor(grid, mine)
+        total += potentials[number].fourier(grid.g_squared) * structure_factor(grid, mine)
     return grid.ifft(total) * (grid.n_points / grid.volume)
 
 
-def local_forces(
-    structure: Structure, rho: ScalarField, potentials: Mapping[int, GthPotential]
-) -> np.ndarray:
+def local_forces(structure: Structure, rho: ScalarField, potentials: Mapping[int, RadialForm]) -> np.ndarray:
     """Forces −∂/∂R ∫ρ V_loc in hartree/bohr at fixed density, shape (n_atoms, 3)."""
     grid = rho.grid
     # the real FFT holds one of each pair ±G, except in its first and (even n3) last plane
@@ -113,12 +120,12 @@ def local_forces(
     radial = {number: potentials[number].fourier(grid.g_squared) for number in structure.species}
     for i, (number, fractional) in enumerate(zip(structure.numbers, structure.fractional, strict=True)):
         product = radial[int(number)] * weighted
-        pull = np.imag(product * _structure_factor(grid, fractional[None]))
+        pull = np.imag(product * structure_factor(grid, fractional[None]))
         forces[i] = -np.einsum("xijk,ijk->x", g, pull, optimize=True)
     return forces
 
 
-def _structure_factor(grid: UniformGrid, fractional: np.ndarray) -> np.ndarray:
+def structure_factor(grid: UniformGrid, fractional: np.ndarray) -> np.ndarray:
     """Σ_a exp(−iG·R_a) of atoms at fractional positions (m, 3), on the real-FFT grid."""
     n1, n2, n3 = grid.shape
     frequencies = (np.fft.fftfreq(n1, 1 / n1), np.fft.fftfreq(n2, 1 / n2), np.fft.rfftfreq(n3, 1 / n3))

@@ -65,6 +65,20 @@ class ExchangeCorrelation:
         gradient *= 2 * v_sigma.reshape(rho.grid.shape)
         return energy * rho.grid.dv, v_rho.reshape(rho.grid.shape) - _divergence(rho, gradient)
 
+    def strain_derivative(self, rho: ScalarField) -> np.ndarray:
+        """∂E/∂ε_ij in hartree, shape (3, 3), where the density goes with the cell: ρ → ρ/det(1 + ε).
+
+        δ_ij (E − ∫vρ) − 2∫ ∂ε/∂σ ∂_iρ ∂_jρ (Dal Corso and Resta, PRB 50, 4327 (1994)).
+        """
+        energy, potential = self.evaluate(rho)
+        total = (energy - float(np.vdot(potential, rho.values)) * rho.grid.dv) * np.eye(3)
+        if self.needs_gradient:
+            gradient = rho.gradient()
+            v_sigma = self._pointwise(np.concatenate([rho.values[None], gradient]).reshape(4, -1))[2]
+            flat = gradient.reshape(3, -1)
+            total -= 2 * rho.grid.dv * ((flat * v_sigma) @ flat.T)
+        return np.asarray(total)
+
     def _pointwise(self, inputs: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Σε, ∂ε/∂ρ and ∂ε/∂σ of (ρ, ∂xρ, ∂yρ, ∂zρ), rows of `inputs`, above the density floor."""
         kept = np.flatnonzero(inputs[0] > DENSITY_FLOOR)

@@ -1,6 +1,6 @@
 """Files in and out: one format a module."""
 
-from nearsight.io import cube, npz, zarr_density  # noqa: F401  (each registers its format)
+from nearsight.io import cube, espresso, gpaw, npz, sparc, vasp, xsf, zarr_density  # noqa: F401  (each registers its format)
 from nearsight.io.density import read_snapshot, write_density, write_snapshot
 from nearsight.io.extxyz import Frame, frame_of, read_atoms, read_frames, write_frames
 from nearsight.io.formats import FORMATS, Format

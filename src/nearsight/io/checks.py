@@ -2,7 +2,10 @@
 
 import gzip
 import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -38,10 +41,24 @@ def read_bytes(path: Path) -> bytes:
     return content
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a whole file, packed if its name ends in ``.gz``."""
+    path.write_bytes(gzip.compress(content, compresslevel=4) if path.suffix == ".gz" else content)
+
+
+def structure_of(path: Path, cell: np.ndarray, positions: np.ndarray, numbers: np.ndarray) -> Structure:
+    """A `Structure` (lengths in bohr) whose errors name the file."""
+    try:
+        return Structure(cell, positions, numbers)
+    except NearsightError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
 def require_finite(path: Path, values: np.ndarray, what: str) -> None:
     """Raise `FileFormatError` with count and place of NaN and infinite values."""
-    bad = np.argwhere(~np.isfinite(values))
-    if len(bad):
+    finite = np.isfinite(values)
+    if not finite.all():
+        bad = np.argwhere(~finite)
         first = ", ".join(str(int(i)) for i in bad[0])
         raise FileFormatError(
             f"{path}: {len(bad)} of {values.size} values of '{what}' are NaN or infinite, the first at "
@@ -60,6 +77,8 @@ def checked_snapshot(
     forces: np.ndarray | None = None,
     rho_saed: np.ndarray | None = None,
     file_format: str,
+    notes: Sequence[str] = (),
+    extras: Mapping[str, Any] = MappingProxyType({}),
 ) -> Snapshot:
     """A snapshot from what a file holds, or an error that names the file.
 
@@ -75,6 +94,10 @@ def checked_snapshot(
         As in `Snapshot`.
     file_format : str
         Recorded in the provenance.
+    notes : sequence of str
+        What a person should know of this file, one line each; recorded in the provenance.
+    extras : mapping
+        What else the provenance keeps of the file: anything JSON can hold.
 
     Raises
     ------
@@ -101,6 +124,8 @@ def checked_snapshot(
                 "format": file_format,
                 "electron_count_from": source,
                 "integral": field.integrate(),
+                **({"notes": list(notes)} if notes else {}),
+                **extras,
             },
         )
     except NearsightError as error:

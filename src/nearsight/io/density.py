@@ -1,12 +1,12 @@
 """Densities in and out of files, whatever the format."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nearsight.errors import FileFormatError
 from nearsight.field import ScalarField
 from nearsight.io.atomic import atomic_file, atomic_folder, remove_leftovers
-from nearsight.io.formats import format_of
+from nearsight.io.formats import format_of, writable_format_of
 from nearsight.io.zarr_header import store_kind
 from nearsight.snapshot import Snapshot
 from nearsight.structure import Structure
@@ -20,7 +20,7 @@ def read_snapshot(
     Parameters
     ----------
     path : path
-        Its name settles the format (``.cube``, ``.npz``, ``.zarr`` …; ``.gz`` too).
+        Its name settles the format (``.cube``, ``CHGCAR``, ``.xsf``, ``.npz``, ``.zarr`` …; ``.gz`` too).
     n_electrons : float, optional
         Electron count that the density must integrate to. Without it the file's own statement
         holds; where the file states none, the integral must be a whole number to 0.01.
@@ -38,10 +38,17 @@ def read_snapshot(
     return format_of(path, file_format).read(path, n_electrons)
 
 
-def write_snapshot(path: str | Path, snapshot: Snapshot, *, file_format: str | None = None) -> None:
+def write_snapshot(
+    path: str | Path, snapshot: Snapshot, *, file_format: str | None = None
+) -> tuple[str, ...]:
     """Write a snapshot atomically, in place of a file that may be there.
 
     What the format has no room for (forces in a cube) is left out.
+
+    Returns
+    -------
+    tuple of str
+        What the format made it change, a line each: atoms in another order, another choice of vectors.
 
     Raises
     ------
@@ -51,16 +58,14 @@ def write_snapshot(path: str | Path, snapshot: Snapshot, *, file_format: str | N
         The disk is full.
     """
     path = Path(path)
-    chosen = format_of(path, file_format)
-    if chosen.write is None:
-        raise FileFormatError(f"{path}: files of format '{chosen.name}' can only be read")
+    chosen = writable_format_of(path, file_format)
+    assert chosen.write is not None
     if chosen.is_folder:
-        _write_folder(path, snapshot, chosen.write)
-        return
+        return _write_folder(path, snapshot, chosen.write)
     if path.is_dir():
         raise FileFormatError(f"{path} is a folder; choose another name")
     with atomic_file(path) as temporary:
-        chosen.write(temporary, snapshot)
+        return tuple(chosen.write(temporary, snapshot) or ())
 
 
 def write_density(
@@ -71,13 +76,13 @@ def write_density(
     n_electrons: float | None = None,
     energy: float | None = None,
     file_format: str | None = None,
-) -> None:
+) -> tuple[str, ...]:
     """Write a density in e/bohr³ with its structure, atomically.
 
     Parameters
     ----------
     path : path
-        ``.cube``, ``.cube.gz``, ``.npz`` or ``.zarr``.
+        ``.cube``, ``CHGCAR``, ``.xsf`` (each ``.gz`` too), ``.npz`` or ``.zarr``.
     structure : Structure
     density : ScalarField
     n_electrons : float, optional
@@ -86,15 +91,22 @@ def write_density(
         Hartree, for formats that hold it.
     file_format : str, optional
         Name of a registered format, where the file's name does not tell.
+
+    Returns
+    -------
+    tuple of str
+        As `write_snapshot`.
     """
     count = density.integrate() if n_electrons is None else n_electrons
-    write_snapshot(path, Snapshot(structure, density, count, energy), file_format=file_format)
+    return write_snapshot(path, Snapshot(structure, density, count, energy), file_format=file_format)
 
 
-def _write_folder(path: Path, snapshot: Snapshot, write: Callable[[Path, Snapshot], None]) -> None:
+def _write_folder(
+    path: Path, snapshot: Snapshot, write: Callable[[Path, Snapshot], Sequence[str] | None]
+) -> tuple[str, ...]:
     """Write a format that is a folder; only a density is ever replaced."""
     if path.exists() and store_kind(path) != "density":
         raise FileFormatError(f"{path} exists and is no density; choose another name or remove it")
     remove_leftovers(path.parent, path.name)
     with atomic_folder(path, replace=True) as temporary:
-        write(temporary, snapshot)
+        return tuple(write(temporary, snapshot) or ())

@@ -11,7 +11,7 @@ import ase.io
 import numpy as np
 from ase import Atoms
 
-from nearsight.errors import FileFormatError, NearsightError
+from nearsight.errors import FileFormatError, InputError, NearsightError
 from nearsight.io.atomic import atomic_file
 from nearsight.structure import Structure
 
@@ -69,6 +69,8 @@ def read_frames(path: str | Path) -> list[Frame]:
         Missing, empty, or not readable.
     StructureError
         A structure without a volume, with NaN; the message names file and frame.
+    InputError
+        Magnetic moments that are not zero.
     """
     path = Path(path)
     stem = path.name.removesuffix(".gz").rsplit(".", 1)[0]
@@ -92,9 +94,12 @@ def frame_of(atoms: Atoms, number: int = 0, name: str = "structures", where: str
     ------
     StructureError
         A structure without a volume, or with NaN.
+    InputError
+        Magnetic moments that are not zero: they would be lost without a word.
     """
     try:
         structure = Structure.from_ase(atoms)
+        _refuse_moments(atoms)
     except NearsightError as error:
         raise type(error)(f"{where}, structure {number}: {error}") from error
     info = {key: _plain(value) for key, value in atoms.info.items()}
@@ -125,6 +130,15 @@ def read_atoms(path: Path) -> list[Atoms]:
     if not images:
         raise FileFormatError(f"{path} holds no structure")
     return list(images)
+
+
+def _refuse_moments(atoms: Atoms) -> None:
+    moments = np.ravel(atoms.info.get("initial_magmoms", atoms.get_initial_magnetic_moments()))
+    if np.any(moments):
+        raise InputError(
+            f"magnetic moments (initial_magmoms, up to {np.abs(moments).max():g}) are asked for, and "
+            "nearsight treats electrons without spin; set them to zero where that is what you want"
+        )
 
 
 def _plain(value: Any) -> Any:

@@ -5,6 +5,7 @@ more than 18 digits) are left to Python, word by word.
 """
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numba
@@ -16,6 +17,10 @@ _EXACT_POWERS = 10.0 ** np.arange(23)
 _FORTRAN = re.compile(r"([+-]?[0-9.]+)[dD]?([+-][0-9]+|[0-9]*)")
 
 
+#: bytes that one thread takes at a time
+_PIECE = 4 * 2**20
+
+
 class Parsed(NamedTuple):
     """What `parse_floats` found."""
 
@@ -25,10 +30,12 @@ class Parsed(NamedTuple):
     found: int
     #: offset of the first word that is no number, or −1
     bad: int
+    #: offset where reading stopped: of the word behind the last value, or of the end
+    end: int
 
 
 def parse_floats(text: bytes, start: int, n_expected: int) -> Parsed:
-    """Parse whitespace-separated numbers from `text[start:]`.
+    """Parse whitespace-separated numbers from `text[start:]`, with as many threads as Numba may use.
 
     Understands Fortran's exponents (``1.0D-3`` and ``1.0-103``); overflown fields (``****``) become
     NaN. Values of up to 15 digits and a decimal exponent within ±22 are correctly rounded, others
@@ -36,15 +43,56 @@ def parse_floats(text: bytes, start: int, n_expected: int) -> Parsed:
     """
     values = np.empty(n_expected)
     buffer = np.frombuffer(text, dtype=np.uint8)
-    found, at = _parse(buffer, start, values, 0, _EXACT_POWERS)
+    found, at = _parse_pieces(text, start, values)
+    found, at = _parse(buffer, at, values, found, _EXACT_POWERS)
     while at < len(text) and found < n_expected:
         word = text[at : at + 80].split(None, 1)[0]
         value = _unusual(word.decode("ascii", "replace"))
         if value is None:
-            return Parsed(values, int(found), int(at))
+            return Parsed(values, int(found), int(at), int(at))
         values[found] = value
         found, at = _parse(buffer, at + len(word), values, found + 1, _EXACT_POWERS)
-    return Parsed(values, n_expected + 1 if at < len(text) else int(found), -1)
+    return Parsed(values, n_expected + 1 if at < len(text) else int(found), -1, int(at))
+
+
+def _parse_pieces(text: bytes, start: int, values: np.ndarray) -> tuple[int, int]:
+    """Fill `values` from whole pieces, several at a time; returns (found, offset) to go on from.
+
+    Stops before a piece that holds more than is wanted, and at a word that is not spelled as usual.
+    """
+    n_threads = numba.get_num_threads()
+    found, at = 0, start
+    if n_threads < 2 or len(text) - start < 2 * _PIECE:
+        return found, at
+    buffer = np.frombuffer(text, dtype=np.uint8)
+
+    def parse(piece: tuple[int, int]) -> tuple[np.ndarray, int]:
+        begin, end = piece
+        own = np.empty((end - begin) // 2 + 1)
+        n, stopped = _parse(buffer[:end], begin, own, 0, _EXACT_POWERS)
+        return own[:n], stopped
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        while found < len(values) and at < len(text):
+            pieces = _pieces(text, at, n_threads)
+            for (begin, end), (own, stopped) in zip(pieces, pool.map(parse, pieces), strict=True):
+                if found + len(own) > len(values):
+                    return found, begin
+                values[found : found + len(own)] = own
+                found, at = found + len(own), stopped
+                if stopped < end:
+                    return found, at
+    return found, at
+
+
+def _pieces(text: bytes, start: int, n: int) -> list[tuple[int, int]]:
+    """Up to `n` pieces from `start` on, each to the end of a line."""
+    pieces: list[tuple[int, int]] = []
+    while start < len(text) and len(pieces) < n:
+        stop = text.find(b"\n", start + _PIECE) + 1 or len(text)
+        pieces.append((start, stop))
+        start = stop
+    return pieces
 
 
 def _unusual(word: str) -> float | None:

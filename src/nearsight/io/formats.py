@@ -1,6 +1,6 @@
 """The registry of density file formats: which module reads and writes which names."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -19,12 +19,13 @@ class Format:
     name : str
         Registered name.
     patterns : tuple of str
-        File names it answers to, as shell patterns, case ignored, ``.gz`` left out.
+        File names it answers to, as shell patterns, case ignored, ``.gz`` left out. An extension
+        (``*.cube``) counts more than any other pattern (``chgcar*``).
     read : callable (path, n_electrons) -> Snapshot
         `n_electrons` is the caller's word, or None.
     write : callable (path, snapshot), optional
         Writes the file under exactly this path, which is a temporary one; ends in ``.gz`` where the
-        file is to be packed.
+        file is to be packed. May return what it had to change, a line each, for people.
     is_folder : bool
         Whether such a "file" is a folder; `write` then fills an empty one.
     """
@@ -32,13 +33,14 @@ class Format:
     name: str
     patterns: tuple[str, ...]
     read: Callable[[Path, float | None], Snapshot]
-    write: Callable[[Path, Snapshot], None] | None = None
+    write: Callable[[Path, Snapshot], Sequence[str] | None] | None = None
     is_folder: bool = False
 
-    def claims(self, path: Path) -> bool:
-        """Whether a file of this name is of this format."""
+    def claims(self, path: Path, *, by_extension: bool) -> bool:
+        """Whether a file of this name is of this format, by its extension or by another pattern."""
         name = path.name.lower().removesuffix(".gz")
-        return any(fnmatch(name, pattern.lower()) for pattern in self.patterns)
+        patterns = [p for p in self.patterns if p.startswith("*.") == by_extension]
+        return any(fnmatch(name, pattern.lower()) for pattern in patterns)
 
 
 FORMATS: Registry[Format] = Registry("density format", "nearsight.formats")
@@ -56,8 +58,31 @@ def format_of(path: Path, name: str | None = None) -> Format:
     """
     if name is not None:
         return FORMATS[name]
-    for candidate in FORMATS:
-        if FORMATS[candidate].claims(path):
-            return FORMATS[candidate]
+    if (claimed := _claimed_by(path)) is not None:
+        return claimed
     known = ", ".join(pattern for item in FORMATS for pattern in FORMATS[item].patterns)
     raise FileFormatError(f"{path}: no density format has such a name; known: {known} (.gz too)")
+
+
+def is_density_name(path: Path) -> bool:
+    """Whether some format claims a file of this name."""
+    return _claimed_by(path) is not None
+
+
+def writable_format_of(path: Path, name: str | None = None) -> Format:
+    """The format to write a file in; as `format_of`, and `FileFormatError` where it can only be read."""
+    found = format_of(path, name)
+    if found.write is None:
+        able = ", ".join(
+            pattern for item in FORMATS if FORMATS[item].write for pattern in FORMATS[item].patterns
+        )
+        raise FileFormatError(f"{path}: files of format '{found.name}' can only be read; written are {able}")
+    return found
+
+
+def _claimed_by(path: Path) -> Format | None:
+    for by_extension in (True, False):
+        for candidate in FORMATS:
+            if FORMATS[candidate].claims(path, by_extension=by_extension):
+                return FORMATS[candidate]
+    return None

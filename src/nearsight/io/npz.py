@@ -7,6 +7,8 @@ ignored; Python objects inside are refused, not unpickled.
 
 import gzip
 import io
+import lzma
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -20,6 +22,11 @@ from nearsight.snapshot import Snapshot
 from nearsight.structure import Structure
 from nearsight.units import ANGSTROM, BOHR_IN_ANGSTROM
 
+#: what zipfile, its codecs and NumPy raise on an archive that is cut or damaged
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError),
+    *(ValueError, KeyError, TypeError, RuntimeError, MemoryError),
+)
 _REQUIRED = ("positions", "cell", "numbers", "density")
 _OPTIONAL = ("energy", "forces", "n_electrons", "rho_saed")
 
@@ -95,7 +102,7 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
         with archive:
             arrays = {name: archive[name] for name in (*_REQUIRED, *_OPTIONAL) if name in archive}
             held = ", ".join(archive) or "nothing"
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError) as error:
+    except _DAMAGE as error:
         if isinstance(error, NearsightError):
             raise
         reason = " ".join(str(error).split())

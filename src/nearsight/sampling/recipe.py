@@ -8,16 +8,34 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, PositiveInt, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
 
 from nearsight.errors import InputError
 from nearsight.provenance import digest
+from nearsight.sampling.allotropes import Allotrope
+from nearsight.sampling.alloys import Alloy
 from nearsight.sampling.crystals import Crystal, FromFile
+from nearsight.sampling.dislocations import Dislocation
 from nearsight.sampling.dynamics import Dynamics
+from nearsight.sampling.elements import ElementalCrystal
+from nearsight.sampling.expansion import at_size, with_common
+from nearsight.sampling.grain_boundaries import GrainBoundary
+from nearsight.sampling.molecules import Molecule
 from nearsight.sampling.strict import Strict
 from nearsight.sampling.water import Water
 
-StructureSpec = Annotated[Crystal | FromFile | Water, Field(discriminator="kind")]
+StructureSpec = Annotated[
+    Allotrope
+    | Alloy
+    | Crystal
+    | Dislocation
+    | ElementalCrystal
+    | FromFile
+    | GrainBoundary
+    | Molecule
+    | Water,
+    Field(discriminator="kind"),
+]
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._+-]+")
 
 
@@ -29,7 +47,7 @@ class Trajectory(Strict):
     name : str
     split : str
         ``train``, ``validation`` or ``test``.
-    structure : Crystal, FromFile or Water
+    structure : Crystal, Alloy, Water, …
         Where it starts.
     dynamics : Dynamics, optional
         Without it every frame is a newly built structure.
@@ -50,15 +68,48 @@ class Trajectory(Strict):
         return name
 
 
+class EngineChoice(Strict):
+    """Which engine labels the structures, and its settings, which are checked by the engine itself.
+
+    Attributes
+    ----------
+    name : str
+        ``lcao``, ``planewave`` …
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str = "lcao"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the engine is given."""
+        return dict(self.model_extra or {})
+
+
 class Recipe(Strict):
     """A list of trajectories.
 
     ``structure`` and ``dynamics`` at the top level are what each trajectory has unless it says
     otherwise, key by key.
+
+    Attributes
+    ----------
+    name, description : str
+    size : str, optional
+        Which of its sizes this is, where it has some.
+    note : str
+        What every result must say; it goes with every structure.
+    engine : EngineChoice
+        What to label the structures with.
+    trajectories : tuple of Trajectory
     """
 
     name: str
     description: str = ""
+    size: str | None = None
+    note: str = ""
+    engine: EngineChoice = EngineChoice()
     trajectories: tuple[Trajectory, ...] = Field(min_length=1)
 
     @model_validator(mode="before")
@@ -67,9 +118,7 @@ class Recipe(Strict):
         """Give the trajectories what the top level says once for all."""
         if not isinstance(content, Mapping) or not isinstance(content.get("trajectories"), list | tuple):
             return content
-        common = {key: content[key] for key in ("structure", "dynamics") if key in content}
-        rest = {key: value for key, value in content.items() if key not in common}
-        return rest | {"trajectories": [_merged(common, t) for t in content["trajectories"]]}
+        return with_common(content)
 
     @field_validator("trajectories")
     @classmethod
@@ -96,14 +145,43 @@ def shipped_recipes() -> dict[str, Traversable]:
     return dict(sorted(found.items()))
 
 
-def read_recipe(source: str | Path) -> Recipe:
+def read_recipe(source: str | Path, size: str | None = None) -> Recipe:
     """Read a recipe from a YAML file, or one that the package ships by its name.
+
+    Parameters
+    ----------
+    source : str or path
+    size : str, optional
+        ``demo`` or ``paper``, where the recipe has them; ``demo`` unless given.
 
     Raises
     ------
     InputError
-        No such file or name, no YAML, or a key that is unknown, missing or wrong; the message names it.
+        No such file, name or size, no YAML, or a key that is unknown, missing or wrong; the message
+        names it.
     """
+    content = _content(source)
+    try:
+        return Recipe.model_validate(at_size(content, size))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "recipe"
+        raise InputError(f"{source}: '{key}': {first['msg'].removeprefix('Value error, ')}") from error
+    except ValueError as error:
+        raise InputError(f"{source}: {error}") from error
+
+
+def engine_settings(source: str | Path | Recipe, size: str | None = None) -> tuple[str, dict[str, Any]]:
+    """The engine that a recipe's structures are to be labelled with: its name and its settings.
+
+    Parameters and errors are those of `read_recipe`.
+    """
+    engine = (source if isinstance(source, Recipe) else read_recipe(source, size)).engine
+    return engine.name, engine.settings
+
+
+def _content(source: str | Path) -> dict[str, Any]:
+    """What a recipe's file holds, unchecked."""
     shipped = shipped_recipes()
     place = shipped.get(str(source)) if not Path(source).is_file() else Path(source)
     if place is None:
@@ -118,22 +196,4 @@ def read_recipe(source: str | Path) -> Recipe:
         raise InputError(
             f"{source} must hold 'name', 'trajectories' and so on, not a {type(content).__name__}"
         )
-    try:
-        return Recipe.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "recipe"
-        raise InputError(f"{source}: '{key}': {first['msg'].removeprefix('Value error, ')}") from error
-
-
-def _merged(common: Mapping[str, Any], trajectory: Any) -> Any:
-    """A trajectory's own keys over the common ones; another kind of structure starts afresh."""
-    if not isinstance(trajectory, Mapping):
-        return trajectory
-    merged = dict(common) | dict(trajectory)
-    for key in common:
-        own = trajectory.get(key)
-        if isinstance(own, Mapping) and isinstance(common[key], Mapping):
-            afresh = own.get("kind", common[key].get("kind")) != common[key].get("kind")
-            merged[key] = dict(own) if afresh else dict(common[key]) | dict(own)
-    return merged
+    return content

@@ -1,18 +1,24 @@
 """From one entry of a recipe to its frames."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from nearsight.io.extxyz import Frame
 from nearsight.neighbours import require_separated_atoms
-from nearsight.sampling.calculators import make_calculator, require_forces
-from nearsight.sampling.dynamics import Dynamics, Sampled, run_langevin
+from nearsight.sampling.calculators import CalculatorFactory, make_calculator, require_forces
+from nearsight.sampling.dynamics import Dynamics, Sampled, run_dynamics
 from nearsight.sampling.recipe import StructureSpec, Trajectory
 from nearsight.structure import Structure
 
 
-def sample_trajectory(trajectory: Trajectory, recipe: str, rng: np.random.Generator) -> Iterator[Frame]:
+def sample_trajectory(
+    trajectory: Trajectory,
+    recipe: str,
+    rng: np.random.Generator,
+    calculators: Mapping[str, CalculatorFactory] | None = None,
+) -> Iterator[Frame]:
     """Yield the frames of a trajectory, which depend on `rng` alone.
 
     Parameters
@@ -22,6 +28,8 @@ def sample_trajectory(trajectory: Trajectory, recipe: str, rng: np.random.Genera
         Name of the recipe, written into every frame.
     rng : Generator
         One for this trajectory alone makes it independent of the others.
+    calculators : mapping of name to factory, optional
+        Calculators that the dynamics may name besides those of `make_calculator`.
 
     Raises
     ------
@@ -31,7 +39,7 @@ def sample_trajectory(trajectory: Trajectory, recipe: str, rng: np.random.Genera
     if trajectory.dynamics is None:
         sources = _static(trajectory.structure, trajectory.frames, rng)
     else:
-        sources = _dynamic(trajectory.structure, trajectory.dynamics, trajectory.frames, rng)
+        sources = _dynamic(trajectory.structure, trajectory.dynamics, trajectory.frames, rng, calculators)
     for frame, (structure, info) in enumerate(sources):
         require_separated_atoms(structure)
         yield Frame(
@@ -45,26 +53,33 @@ def sample_trajectory(trajectory: Trajectory, recipe: str, rng: np.random.Genera
 
 def _static(
     spec: StructureSpec, n_frames: int, rng: np.random.Generator
-) -> Iterator[tuple[Structure, dict[str, float]]]:
+) -> Iterator[tuple[Structure, dict[str, Any]]]:
     """Newly built structures."""
     for _ in range(n_frames):
         yield Structure.from_ase(spec.build(rng)), {}
 
 
 def _dynamic(
-    spec: StructureSpec, dynamics: Dynamics, n_frames: int, rng: np.random.Generator
-) -> Iterator[tuple[Structure, dict[str, float]]]:
+    spec: StructureSpec,
+    dynamics: Dynamics,
+    n_frames: int,
+    rng: np.random.Generator,
+    calculators: Mapping[str, CalculatorFactory] | None,
+) -> Iterator[tuple[Structure, dict[str, Any]]]:
     """Frames of one run of dynamics."""
     atoms = spec.build(rng)
-    atoms.calc = make_calculator(dynamics.calculator, dynamics.calculator_settings)
+    atoms.calc = make_calculator(dynamics.calculator, dynamics.calculator_settings, calculators)
     require_forces(atoms, dynamics.calculator)
-    for sampled in run_langevin(atoms, dynamics, n_frames, rng):
-        yield Structure.from_ase(sampled.atoms), _temperatures(dynamics, sampled)
+    for sampled in run_dynamics(atoms, dynamics, n_frames, rng):
+        yield Structure.from_ase(sampled.atoms), _record(dynamics, sampled)
 
 
-def _temperatures(dynamics: Dynamics, sampled: Sampled) -> dict[str, float]:
-    return {
+def _record(dynamics: Dynamics, sampled: Sampled) -> dict[str, Any]:
+    """What is known of a frame; ``not_equilibrated`` is there only where something spoke against it."""
+    state = sampled.equilibration
+    record: dict[str, Any] = {
         "temperature_K": dynamics.temperature_kelvin,
         "kinetic_K": round(sampled.kinetic_kelvin, 2),
-        "equilibration_K": round(sampled.equilibration_kelvin, 2),
+        "equilibration_K": round(state.temperature_kelvin, 2),
     }
+    return record if state.equilibrated else record | {"not_equilibrated": state.failure}

@@ -41,11 +41,28 @@ _GROUPS = ("radial", "trajectories", "snapshots", "failures")
 
 @dataclass(frozen=True)
 class Failure:
-    """A snapshot that could not be labelled: its number, its name, and the error's one line."""
+    """A snapshot that could not be labelled.
+
+    Attributes
+    ----------
+    number : int
+    label : str
+        Its name.
+    message : str
+        The error's one line.
+    formula : str
+    kind : str
+        What kind of failure: ``input``, ``convergence``, ``timeout``, ``killed``, ``memory``, ``error``.
+    tries : int
+        How often it was begun in the last run.
+    """
 
     number: int
     label: str
     message: str
+    formula: str = ""
+    kind: str = "error"
+    tries: int = 1
 
 
 class Dataset:
@@ -146,6 +163,10 @@ class Dataset:
     def numbers(self) -> list[int]:
         """Numbers of the complete snapshots, ascending."""
         return _numbered(self.path / "snapshots")
+
+    def has(self, number: int) -> bool:
+        """Whether that snapshot is complete."""
+        return (self._folder(number) / "zarr.json").exists()
 
     def snapshots(self, split: str) -> list[int]:
         """Numbers of the complete snapshots of one split, ascending."""
@@ -253,10 +274,14 @@ class Dataset:
         except FileExistsError:
             raise StoreError(f"{self.path} has a snapshot {number} already; nothing was changed") from None
 
-    def record_failure(self, number: int, label: str, message: str) -> None:
+    def record_failure(
+        self, number: int, label: str, message: str, *, formula: str = "", kind: str = "error", tries: int = 1
+    ) -> Failure:
         """Note why a snapshot could not be labelled; a later `write` of that number clears it."""
         self._require_writable()
-        write_attributes(self.path / "failures" / _name(number), asdict(Failure(number, label, message)))
+        failure = Failure(number, label, message, formula, kind, tries)
+        write_attributes(self.path / "failures" / _name(number), asdict(failure))
+        return failure
 
     def set_radial(self, radial: Mapping[int, RadialDensity]) -> None:
         """Add free-atom densities of elements that have none yet.

@@ -1,22 +1,31 @@
 """`energy`: the Harris–Foulkes energy of a predicted density, or of one from a file."""
 
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from nearsight.engines.protocol import Engine, NonSelfConsistent
 from nearsight.errors import GridMismatchError, InputError
 from nearsight.field import ScalarField
+from nearsight.grid import UniformGrid
 from nearsight.inference.predictor import predict_density
 from nearsight.io.density import read_snapshot
 from nearsight.model.density_model import DensityModel
 from nearsight.model.file import load_model
 from nearsight.progress import Progress, silent
 from nearsight.provenance import to_plain
+from nearsight.snapshot import Snapshot
 from nearsight.structure import Structure
 from nearsight.workflows.compatibility import require_same_physics
 from nearsight.workflows.predict import read_structure
+
+#: how far (bohr) cell vectors may differ in a file that prints steps with six decimals
+_SAME_CELL = 1e-3
+#: how far positions may differ, in units of the cell vectors, images counted as one
+_SAME_PLACE = 1e-3
 
 
 def energy_of_model(
@@ -80,26 +89,40 @@ def energy_of_file(density: Path | str, structure: Path | str | Structure, engin
     atoms = read_structure(structure)
     n_electrons = engine.n_electrons(atoms)
     snapshot = read_snapshot(density, n_electrons)
-    if not _same_cell(snapshot.structure, atoms):
+    field = _in_cell_of(atoms, snapshot)
+    if field is None:
         raise GridMismatchError(f"the cell of {density} is not that of the structure {atoms.formula}")
     if not _same_atoms(snapshot.structure, atoms):
         raise InputError(
             f"the atoms stored in {density} are not those of the structure; give the one it is of"
         )
-    rho = snapshot.density.rescaled(n_electrons).field
-    return _summary(engine.harris(atoms, rho, output_density=True), atoms, rho, engine)
+    rho = field.rescaled(n_electrons).field
+    notes = {"notes": snapshot.provenance.get("notes", [])}
+    return _summary(engine.harris(atoms, rho, output_density=True), atoms, rho, engine) | notes
 
 
-def _same_cell(first: Structure, second: Structure) -> bool:
-    return bool(abs(first.cell - second.cell).max() < 1e-4)
+def _in_cell_of(structure: Structure, snapshot: Snapshot) -> ScalarField | None:
+    """The density on a grid of the structure's cell, whose vectors a file may hold in another order."""
+    for order in permutations(range(3)):
+        if np.allclose(snapshot.structure.cell[list(order)], structure.cell, rtol=0, atol=_SAME_CELL):
+            values = snapshot.density.values.transpose(order)
+            return ScalarField(UniformGrid(structure.cell, values.shape), values)
+    return None
 
 
 def _same_atoms(first: Structure, second: Structure) -> bool:
-    """Whether elements and positions agree to 1e-3 of a cell vector, images counted as one."""
-    if not np.array_equal(first.numbers, second.numbers):
+    """Whether elements and positions agree to `_SAME_PLACE`, whatever the order of the atoms."""
+    if first.n_atoms != second.n_atoms:
         return False
-    apart = first.fractional - second.fractional
-    return bool(np.abs(apart - np.round(apart)).max() < 1e-3)
+    inverse = np.linalg.inv(second.cell)
+    places = [(structure.positions @ inverse) % 1.0 % 1.0 for structure in (first, second)]
+    found = cKDTree(places[0], boxsize=np.ones(3)).query(places[1], p=np.inf)
+    distances, partners = np.asarray(found[0]), np.asarray(found[1])
+    return bool(
+        distances.max() < _SAME_PLACE
+        and len(set(partners.tolist())) == first.n_atoms
+        and np.array_equal(first.numbers[partners], second.numbers)
+    )
 
 
 def _summary(

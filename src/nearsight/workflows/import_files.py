@@ -20,6 +20,8 @@ from nearsight.structure import Structure
 
 #: every so many loose files, one is kept for validation
 _VALIDATION_EVERY = 10
+#: what files are called whatever they hold
+_NAMELESS = {"chgcar", "chg", "aeccar0", "aeccar1", "aeccar2", "charge-density"}
 #: so many snapshots are enough to fit spherical atoms to
 _FITTED = 20
 
@@ -39,6 +41,8 @@ class ImportResult:
         Files that could not be imported and why (with `keep_going`).
     counted : list of str
         Files that state no electron count: it was taken from the integral.
+    notes : dict of str to list of str
+        What is special about a file (spin-polarised, a pseudo-density, atoms put right), by note.
     seconds : float
     """
 
@@ -47,6 +51,7 @@ class ImportResult:
     skipped: list[str]
     failed: dict[str, str]
     counted: list[str]
+    notes: dict[str, list[str]]
     seconds: float
 
 
@@ -117,7 +122,15 @@ def import_files(
             f"none of the {len(paths)} files could be imported; the first: {next(iter(failed.values()))}"
         )
     seconds = time.perf_counter() - start
-    return ImportResult(Path(output), importer.done, importer.skipped, failed, importer.counted, seconds)
+    return ImportResult(
+        output=Path(output),
+        done=importer.done,
+        skipped=importer.skipped,
+        failed=failed,
+        counted=importer.counted,
+        notes=importer.notes,
+        seconds=seconds,
+    )
 
 
 class _Importer:
@@ -132,6 +145,7 @@ class _Importer:
         self.done: list[int] = []
         self.skipped: list[str] = []
         self.counted: list[str] = []
+        self.notes: dict[str, list[str]] = {}
 
     def add(self, path: Path, snapshot: Snapshot) -> None:
         """Store one snapshot unless it is there."""
@@ -154,6 +168,8 @@ class _Importer:
         self.done.append(number)
         if snapshot.provenance["electron_count_from"] == "integral":
             self.counted.append(str(path))
+        for note in snapshot.provenance.get("notes", []):
+            self.notes.setdefault(note, []).append(str(path))
 
     def fit_atoms(self) -> None:
         """Radial tables from the superposed atoms that came with the data, if all of it has them.
@@ -205,4 +221,6 @@ def _digests(dataset: Dataset) -> dict[str, int]:
 
 
 def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").rsplit(".", 1)[0]
+    """A name for people; of files that all have one name (``CHGCAR``), with their folder's."""
+    stem = path.name.removesuffix(".gz").rsplit(".", 1)[0]
+    return f"{path.absolute().parent.name}/{stem}" if stem.lower() in _NAMELESS else stem

@@ -121,8 +121,10 @@ def _density(path: Path) -> dict[str, Any]:
         "formula": snapshot.structure.formula,
         "grid": " x ".join(str(n) for n in snapshot.density.grid.shape),
         "electrons": snapshot.n_electrons,
+        "electron count from": snapshot.provenance.get("electron_count_from"),
         "integral": snapshot.density.integrate(),
         "lowest value (e/bohr³)": float(snapshot.density.values.min()),
         "highest value (e/bohr³)": float(snapshot.density.values.max()),
         "energy (Ha)": snapshot.energy,
+        "note": "; ".join(snapshot.provenance.get("notes", [])) or "none",
     }

@@ -1,26 +1,27 @@
 """From structures to a data set: one Kohn–Sham calculation a snapshot, resumable."""
 
+import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ase import Atoms
 
-from nearsight.engines.protocol import Engine, GroundState
-from nearsight.errors import InputError, NearsightError, StoreError, UnknownElementError
-from nearsight.grid import UniformGrid
+from nearsight.engines.protocol import Engine
+from nearsight.engines.resources import with_threads
+from nearsight.errors import InputError, StoreError, UnknownElementError
 from nearsight.io.extxyz import Frame, frame_of, read_frames
-from nearsight.neighbours import require_separated_atoms
 from nearsight.progress import Progress, silent
-from nearsight.provenance import digest, machine, software
-from nearsight.snapshot import Snapshot
-from nearsight.store.dataset import Dataset
+from nearsight.provenance import digest
+from nearsight.store.dataset import Dataset, Failure
 from nearsight.store.info import require_split
 from nearsight.structure import Structure
-from nearsight.workflows.parallel import map_items
+from nearsight.workflows.label_one import GridChoice, label_one, megabytes
+from nearsight.workflows.outcome import Outcome
+from nearsight.workflows.parallel import Execution, outcomes
 
 
 @dataclass(frozen=True)
@@ -32,38 +33,24 @@ class LabelResult:
     output : Path
     done, skipped : list of int
         Snapshots labelled now, and those that were complete before.
-    failed : dict of int to str
-        Why the others failed, one line each; the next run tries them again.
+    failures : list of Failure
+        The others, by number, each with its kind and reason; the next run tries them again.
+    warnings : dict of str to list of int
+        What the engine warned of, and the snapshots labelled now that it said so of.
     seconds : float
     """
 
     output: Path
     done: list[int]
     skipped: list[int]
-    failed: dict[int, str]
+    failures: list[Failure]
+    warnings: dict[str, list[int]]
     seconds: float
 
-
-@dataclass(frozen=True)
-class GridChoice:
-    """Grid of every snapshot: a spacing in bohr, a shape, or what the engine thinks right."""
-
-    spacing: float | None = None
-    shape: tuple[int, int, int] | None = None
-
-    def __post_init__(self) -> None:
-        if self.spacing is not None and self.shape is not None:
-            raise InputError("give a grid spacing or a grid shape, not both")
-        if self.spacing is not None and not 0 < self.spacing < 10:
-            raise InputError(f"a grid spacing is a positive number of bohr such as 0.3, not {self.spacing}")
-
-    def grid(self, structure: Structure, engine: Engine) -> UniformGrid:
-        """The grid for one structure."""
-        if self.shape is not None:
-            return UniformGrid(structure.cell, self.shape)
-        if self.spacing is not None:
-            return UniformGrid.with_spacing(structure.cell, self.spacing)
-        return engine.default_grid(structure)
+    @property
+    def failed(self) -> dict[int, str]:
+        """Why snapshots failed, one line each, by number."""
+        return {failure.number: failure.message for failure in self.failures}
 
 
 def label(
@@ -72,6 +59,11 @@ def label(
     engine: Engine,
     *,
     jobs: int = 1,
+    scheduler: str | None = None,
+    retries: int = 1,
+    timeout: float | None = None,
+    threads: int | None = None,
+    memory_mb: float | None = None,
     spacing: float | None = None,
     shape: tuple[int, int, int] | None = None,
     progress: Progress = silent,
@@ -79,7 +71,8 @@ def label(
     """Compute density, energy and forces of every structure and store them.
 
     Snapshot i of the data set is structure i of the file. Run again after an interruption to carry
-    on: what is complete is skipped, what failed is tried again.
+    on: what is complete is skipped, what failed is tried again. Whoever does the work, the store is
+    the same. A new store that not one snapshot got into is removed.
 
     Parameters
     ----------
@@ -89,8 +82,8 @@ def label(
     output : path
         Data set to make or to carry on.
     engine : Engine
-    jobs : int
-        Snapshots side by side, each in a process of its own.
+    jobs, scheduler, retries, timeout, threads, memory_mb
+        Where and how patiently to work: see `nearsight.workflows.parallel.Execution`.
     spacing, shape : optional
         Grid of every snapshot; the engine's choice unless one of them is given.
     progress : Progress
@@ -99,83 +92,66 @@ def label(
     ------
     FileFormatError, StructureError
         Structures that cannot be read.
+    InputError
+        Magnetic moments, which nearsight does not treat; an option out of range.
     StoreError
         The data set was made with another engine, grid or structures, or a trajectory is in two
         splits.
     NearsightError
-        The disk is full; what is complete stays.
+        The disk is full, or the scheduler is not there or goes away; what is complete stays.
     """
     start = time.perf_counter()
+    execution = Execution(jobs, scheduler, retries, timeout, threads, memory_mb)
     frames = _frames(structures)
     choice = GridChoice(spacing, shape)
-    dataset = _open(Path(output), engine, choice)
-    skipped = _complete(dataset, frames)
-    pending = [number for number in range(len(frames)) if number not in set(skipped)]
-    _add_radial_tables(dataset, engine, [frames[n].structure for n in pending])
-    failed: dict[int, str] = {}
-    progress("labelling", len(skipped), len(frames))
-    finished = len(skipped)
-
-    def note(outcome: tuple[int, str | None]) -> None:
-        nonlocal finished
-        finished += 1
-        number, message = outcome
-        if message is not None:
-            failed[number] = message
-        progress("labelling", finished, len(frames))
-
-    work = partial(_label_one, dataset.path, engine, choice)
-    map_items(work, [(number, frames[number]) for number in pending], jobs, note)
-    done = [number for number in pending if number not in failed]
-    return LabelResult(Path(output), done, skipped, dict(sorted(failed.items())), time.perf_counter() - start)
+    with _filling(Path(output), engine, choice) as dataset:
+        skipped = _complete(dataset, frames)
+        pending = [number for number in range(len(frames)) if number not in set(skipped)]
+        _add_radial_tables(dataset, engine, [frames[n].structure for n in pending])
+        progress("labelling", len(skipped), len(frames))
+        tally = _Tally(dataset, frames, progress, len(skipped))
+        solver = engine if threads is None else with_threads(engine, threads)
+        work = partial(label_one, dataset.path.absolute(), solver, choice)
+        items = [(number, frames[number]) for number in pending]
+        with closing(outcomes(work, items, execution, partial(megabytes, engine, choice), progress)) as ends:
+            for outcome in ends:
+                tally.note(outcome)
+    failures = sorted(tally.failures, key=lambda failure: failure.number)
+    seconds = time.perf_counter() - start
+    return LabelResult(Path(output), sorted(tally.done), skipped, failures, tally.warnings, seconds)
 
 
-def _label_one(
-    path: Path, engine: Engine, choice: GridChoice, item: tuple[int, Frame]
-) -> tuple[int, str | None]:
-    """Label one structure, here or in a worker; returns its number and why it failed, if it did.
+@dataclass
+class _Tally:
+    """What has become of the snapshots so far; failures go on record as they come."""
 
-    A calculation may fail and is noted; a store that cannot be written ends the run.
-    """
-    number, frame = item
-    dataset = Dataset.open(path, "a")
-    try:
-        snapshot = _calculate(engine, choice, frame)
-    except Exception as error:  # an engine may fail in any way, and the other snapshots must go on
-        message = str(error) if isinstance(error, NearsightError) else f"{type(error).__name__}: {error}"
-        message = " ".join(message.split())
-        dataset.record_failure(number, frame.label, message)
-        return number, message
-    dataset.write(number, snapshot, label=frame.label, trajectory=frame.trajectory, split=frame.split)
-    return number, None
+    dataset: Dataset
+    frames: list[Frame]
+    progress: Progress
+    finished: int
+    done: list[int] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    warnings: dict[str, list[int]] = field(default_factory=dict)
 
-
-def _calculate(engine: Engine, choice: GridChoice, frame: Frame) -> Snapshot:
-    """One ground state as a snapshot."""
-    require_separated_atoms(frame.structure)
-    state = engine.ground_state(frame.structure, choice.grid(frame.structure, engine), forces=True)
-    return Snapshot(
-        structure=frame.structure,
-        density=state.density,
-        n_electrons=state.n_electrons,
-        energy=state.free_energy,
-        forces=state.forces,
-        provenance=_provenance(engine, frame, state),
-    )
-
-
-def _provenance(engine: Engine, frame: Frame, state: GroundState) -> dict[str, Any]:
-    return {
-        "engine": engine.fingerprint(),
-        "frame": frame.info,
-        "fermi_level": state.fermi_level,
-        "terms": state.terms,
-        "n_iterations": state.n_iterations,
-        "residual": state.residual,
-        "seconds": state.seconds,
-        "software": software(),
-        "machine": machine(),
-    }
+    def note(self, outcome: Outcome) -> None:
+        number, frame = outcome.number, self.frames[outcome.number]
+        if outcome.kind is None:
+            self.done.append(number)
+            for text in outcome.warnings:
+                self.warnings.setdefault(text, []).append(number)
+        else:
+            self.failures.append(
+                self.dataset.record_failure(
+                    number,
+                    frame.label,
+                    outcome.message,
+                    formula=frame.structure.formula,
+                    kind=outcome.kind,
+                    tries=outcome.tries,
+                )
+            )
+        self.finished += 1
+        self.progress("labelling", self.finished, len(self.frames))
 
 
 def _frames(structures: str | Path | Sequence[Frame | Atoms]) -> list[Frame]:
@@ -197,11 +173,27 @@ def _frames(structures: str | Path | Sequence[Frame | Atoms]) -> list[Frame]:
     return frames
 
 
-def _open(path: Path, engine: Engine, choice: GridChoice) -> Dataset:
-    """The data set to fill: a new one, or one that the same engine began on the same grids."""
+@contextmanager
+def _filling(path: Path, engine: Engine, choice: GridChoice) -> Iterator[Dataset]:
+    """The data set to fill: a new one, or one that the same engine began on the same grids.
+
+    A new one that nothing got into is removed, however the run ends: it would bind its name to engine
+    settings that may be what was wrong.
+    """
+    if path.exists():
+        yield _carry_on(path, engine, choice)
+        return
+    dataset = Dataset.create(path, engine=engine.fingerprint(), attributes={"grid": choice})
+    try:
+        yield dataset
+    finally:
+        if not dataset.numbers():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _carry_on(path: Path, engine: Engine, choice: GridChoice) -> Dataset:
+    """The data set at `path`, checked to be of the same engine and grids."""
     fingerprint = engine.fingerprint()
-    if not path.exists():
-        return Dataset.create(path, engine=fingerprint, attributes={"grid": choice})
     dataset = Dataset.open(path, "a")
     recorded = dataset.engine
     if recorded is None:

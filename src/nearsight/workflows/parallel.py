@@ -1,90 +1,132 @@
-"""The same function over many items, here or in several processes of this machine (Dask)."""
+"""The same work on many items: here, or in processes side by side, on this machine or on others (Dask)."""
 
-import multiprocessing
-import os
-import threading
-from collections.abc import Callable, Sequence
-from multiprocessing.connection import wait
-from typing import Any, TypeVar
+import re
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
-import dask
-from dask.callbacks import Callback
 from threadpoolctl import threadpool_limits
 
 from nearsight.errors import InputError
+from nearsight.progress import Progress, silent
+from nearsight.workflows.outcome import Outcome
 
+#: a snapshot's number, and what is needed to work on it
 T = TypeVar("T")
-R = TypeVar("R")
+Item = tuple[int, T]
+
+_ADDRESS = re.compile(r"((tcp|tls|wss?)://)?[^/\s]+:\d{1,5}")
 
 
-def map_items(
-    function: Callable[[T], R], items: Sequence[T], jobs: int, done: Callable[[R], None]
-) -> list[R]:
-    """Results in the order of `items`; `done` hears of each as soon as it is there.
+class Work(Protocol):
+    """What is done to an item: reports a failed calculation, raises where the run has to end."""
+
+    def __call__(self, item: Item[T], /) -> Outcome:
+        """Work on one item."""
+        ...
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How, where and how patiently to work.
 
     Parameters
     ----------
-    function : callable
-        Importable, or a `functools.partial` of something importable, where `jobs` exceeds one.
-    items : sequence
     jobs : int
-        Processes. One means this process. Several share the processor: each uses at most its part
-        of the cores.
-    done : callable
+        Items side by side on this machine. One means this process, unless there is a time limit.
+    scheduler : str, optional
+        Address of a running Dask scheduler, such as ``tcp://node7:8786``; its workers do the work.
+    retries : int
+        How often an item is begun again after its process died or something unforeseen.
+    timeout : float, optional
+        Seconds that one item may take; then its process is ended and it counts as failed.
+    threads : int, optional
+        Threads of one item; its share of the cores unless given.
+    memory_mb : float, optional
+        Memory that all items of this machine together may take, MB; nine tenths of what is free unless given.
 
     Raises
     ------
     InputError
-        A number of jobs below one.
+        A value out of range, or both `jobs` and `scheduler`.
     """
-    if jobs < 1:
-        raise InputError(f"--jobs must be at least 1, not {jobs}")
-    if jobs == 1 or len(items) < 2:
-        results = []
-        for item in items:
-            results.append(function(item))
-            done(results[-1])
-        return results
-    return _in_processes(function, items, min(jobs, len(items)), done)
+
+    jobs: int = 1
+    scheduler: str | None = None
+    retries: int = 1
+    timeout: float | None = None
+    threads: int | None = None
+    memory_mb: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise InputError(f"--jobs must be at least 1, not {self.jobs}")
+        if self.jobs > 1 and self.scheduler is not None:
+            raise InputError("give --jobs or --scheduler, not both: the scheduler knows its workers")
+        if self.scheduler is not None and not _ADDRESS.fullmatch(self.scheduler):
+            raise InputError(f"--scheduler is an address such as tcp://node7:8786, not '{self.scheduler}'")
+        if self.memory_mb is not None and self.scheduler is not None:
+            raise InputError(
+                "--memory is for this machine; workers of a scheduler announce theirs: "
+                "dask worker --resources MB=60000"
+            )
+        if self.retries < 0:
+            raise InputError(f"--retries must be at least 0, not {self.retries}")
+        if self.timeout is not None and not 0 < self.timeout < float("inf"):
+            raise InputError(f"--timeout is a positive number of seconds, not {self.timeout}")
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"--threads must be at least 1, not {self.threads}")
+        if self.memory_mb is not None and not self.memory_mb > 0:
+            raise InputError(f"--memory is a positive number of MB, not {self.memory_mb}")
+
+    def in_this_process(self, n_items: int) -> bool:
+        """Whether nothing asks for other processes."""
+        return self.scheduler is None and self.timeout is None and min(self.jobs, n_items) < 2
 
 
-def _in_processes(
-    function: Callable[[T], R], items: Sequence[T], jobs: int, done: Callable[[R], None]
-) -> list[R]:
-    threads = max(1, _cores() // jobs)
-    limited = dask.delayed(_limited, pure=False)
-    # Dask starts with the last of equal tasks by name: count down, so that they start in order
-    names = [f"item-{len(items) - i:09d}" for i in range(len(items))]
-    tasks = [
-        limited(function, item, threads, dask_key_name=name) for item, name in zip(items, names, strict=True)
-    ]
+def outcomes(
+    work: Work,
+    items: Sequence[Item[T]],
+    execution: Execution,
+    megabytes: Callable[[Item[T]], float],
+    progress: Progress = silent,
+) -> Generator[Outcome, None, None]:
+    """How each item went, as soon as that is settled, in whatever order.
 
-    def heard(key: Any, result: R, *_: Any) -> None:
-        done(result)
+    Close the iterator where it is left early: that ends the processes.
 
-    with Callback(posttask=heard):
-        options = {"num_workers": jobs, "chunksize": 1, "initializer": _follow_parent}
-        return list(dask.compute(*tasks, scheduler="processes", **options))
+    Parameters
+    ----------
+    work : callable
+        Returns an `Outcome`, and raises only where the run has to end. In other processes it is
+        pickled by value.
+    items : sequence
+    execution : Execution
+    megabytes : callable
+        Memory that an item will take, MB: no more are begun at once than fit.
+    progress : Progress
+
+    Raises
+    ------
+    NearsightError
+        What `work` raises; a scheduler that cannot be reached or goes away.
+    """
+    if execution.in_this_process(len(items)):
+        yield from _here(work, items, execution)
+    elif items:
+        # here, since importing Dask takes longer than labelling a small structure
+        from nearsight.workflows.cluster import on_cluster
+
+        yield from on_cluster(work, items, execution, megabytes, progress)
 
 
-def _follow_parent() -> None:
-    """End this worker when its parent is gone, killed perhaps, which a pool does not see to."""
-
-    def watch() -> None:
-        parent = multiprocessing.parent_process()
-        if parent is not None:
-            wait([parent.sentinel])
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _limited(function: Callable[[T], R], item: T, threads: int) -> R:
-    """Run in a worker with its part of the threads."""
-    with threadpool_limits(limits=threads):
-        return function(item)
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _here(work: Work, items: Sequence[Item[T]], execution: Execution) -> Iterator[Outcome]:
+    for item in items:
+        for tries in range(1, execution.retries + 2):
+            limit = nullcontext() if execution.threads is None else threadpool_limits(execution.threads)
+            with limit:
+                outcome = replace(work(item), tries=tries)
+            if not outcome.worth_retrying:
+                break
+        yield outcome

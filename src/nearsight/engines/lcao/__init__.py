@@ -1,4 +1,4 @@
-"""The embedded engine: Γ-point Kohn–Sham with Gaussian orbitals on the uniform grid."""
+"""The embedded engine: Kohn–Sham with Gaussian Bloch orbitals on the uniform grid."""
 
 from nearsight.engines.lcao.engine import LcaoEngine
 from nearsight.engines.lcao.settings import LcaoSettings

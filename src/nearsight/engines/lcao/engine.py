@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -9,33 +10,44 @@ import numpy as np
 from nearsight.atomic.radial import RadialDensity
 from nearsight.atomic.superposition import superpose
 from nearsight.engines.correction import second_order_correction
+from nearsight.engines.kpoints import KSampling
+from nearsight.engines.lcao.bases import element_basis, file_digest
+from nearsight.engines.lcao.checks import (
+    coarseness,
+    is_symmetric,
+    require_charge,
+    require_even_where_fixed,
+    require_grid,
+)
 from nearsight.engines.lcao.forces import forces as atomic_forces
 from nearsight.engines.lcao.hamiltonian import Geometry
-from nearsight.engines.lcao.integrals import element_basis
-from nearsight.engines.lcao.scf import density_terms, diagonalise, harris_terms, self_consistent
+from nearsight.engines.lcao.scf import (
+    density_terms,
+    diagonalise,
+    harris_terms,
+    screening_wave_vector,
+    self_consistent,
+)
 from nearsight.engines.lcao.settings import LcaoSettings
 from nearsight.engines.lcao.threads import threads
-from nearsight.engines.mixing import thomas_fermi_wave_vector
 from nearsight.engines.protocol import GroundState, NonSelfConsistent
 from nearsight.engines.pseudopotential import load_gth
 from nearsight.engines.radial_atom import solve_atom
 from nearsight.engines.registered import ENGINES
 from nearsight.engines.resolution import required_spacing
 from nearsight.engines.xc import ExchangeCorrelation
-from nearsight.errors import ChargeError, GridMismatchError
+from nearsight.errors import GridMismatchError, InputError
 from nearsight.field import ScalarField
 from nearsight.grid import UniformGrid
 from nearsight.neighbours import require_separated_atoms
+from nearsight.provenance import digest
 from nearsight.structure import Structure
 from nearsight.units import KELVIN
-
-#: how far, relative to the electron count, the integral of a density given to `harris` may be off
-_CHARGE_TOLERANCE = 1e-2
 
 
 @ENGINES.register("lcao")
 class LcaoEngine:
-    """Γ-point, spin-unpolarised Kohn–Sham with GTH pseudopotentials and Gaussian orbitals on a grid.
+    """Spin-unpolarised Kohn–Sham with GTH pseudopotentials and Gaussian orbitals on a grid.
 
     Parameters
     ----------
@@ -75,6 +87,8 @@ class LcaoEngine:
                 functional=str(fingerprint["functional"]),
                 smearing_kelvin=float(fingerprint["smearing_kelvin"]),
                 spacing=fingerprint.get("spacing"),
+                k_points=KSampling.from_setting(fingerprint.get("k_points")),
+                basis_file=_same_file(fingerprint.get("basis_file")),
             )
         )
 
@@ -84,6 +98,7 @@ class LcaoEngine:
 
     def fingerprint(self) -> dict[str, Any]:
         """What defines the physics, JSON-ready."""
+        file = self.settings.basis_file
         return {
             "engine": self.name,
             "functional": self.settings.functional,
@@ -91,9 +106,9 @@ class LcaoEngine:
             "basis": self.settings.basis,
             "smearing_kelvin": self.settings.smearing_kelvin,
             "spin": "unpolarised",
-            "k_points": "gamma",
+            "k_points": self.settings.k_points.fingerprint(),
             "spacing": self.settings.spacing,
-        }
+        } | ({} if file is None else {"basis_file": {"path": file, "digest": file_digest(file)}})
 
     def n_electrons(self, structure: Structure) -> float:
         """Valence electrons of the neutral cell; raises `UnknownElementError`."""
@@ -101,10 +116,7 @@ class LcaoEngine:
 
     def default_grid(self, structure: Structure) -> UniformGrid:
         """The grid that the hardest element needs, by the rule of `nearsight.engines.resolution`."""
-        spacing = self.settings.spacing or min(
-            required_spacing(load_gth(self.settings.pseudopotential, z), self.atomic_density(z))
-            for z in structure.species
-        )
+        spacing = self.settings.spacing or min(self._required_spacing(z) for z in structure.species)
         return UniformGrid.with_spacing(structure.cell, spacing)
 
     def atomic_density(self, number: int) -> RadialDensity:
@@ -154,7 +166,8 @@ class LcaoEngine:
         with threads(self.settings.threads) as count:
             geometry = self._geometry(structure, grid, count)
             start = start or self.starting_density(structure, grid)
-            _require_grid(start.grid, grid)
+            require_grid(start.grid, grid)
+            start = ScalarField(grid, geometry.symmetrised(start.values))
             end = self_consistent(geometry, start, self.settings, watch)
             found = None
             if forces:
@@ -165,7 +178,7 @@ class LcaoEngine:
             density=end.rho,
             free_energy=float(sum(end.terms.values())),
             terms=end.terms,
-            eigenvalues=end.states.eigenvalues[None],
+            eigenvalues=end.states.eigenvalues,
             occupations=end.states.occupations.values,
             fermi_level=end.states.occupations.fermi_level,
             n_electrons=geometry.n_electrons,
@@ -173,6 +186,8 @@ class LcaoEngine:
             n_iterations=end.n_iterations,
             residual=end.residual,
             seconds=time.perf_counter() - began,
+            k_points=geometry.k_points,
+            warnings=coarseness(grid, {z: self._required_spacing(z) for z in structure.species}),
         )
 
     def harris(
@@ -187,53 +202,62 @@ class LcaoEngine:
         ChargeError
             The density's integral is more than 1 % off the electron count.
         """
-        _require_charge(density, self.n_electrons(structure))
+        require_charge(density, self.n_electrons(structure))
         with threads(self.settings.threads) as count:
-            geometry = self._geometry(structure, density.grid, count)
+            geometry = self._geometry(structure, density.grid, count, density)
             terms = density_terms(geometry, density, self._xc)
-            states = diagonalise(geometry, terms.potential, self.settings.smearing_kelvin * KELVIN)
+            states = diagonalise(
+                geometry, geometry.matrices(terms.potential), self.settings.smearing_kelvin * KELVIN
+            )
             parts = harris_terms(geometry, density, terms, states)
             rho, correction = None, None
             if output_density:
-                rho = ScalarField(density.grid, geometry.density(*states.occupied))
-                q = thomas_fermi_wave_vector(
-                    states.eigenvalues[None], states.occupations.fermi_level, structure.volume
-                )
+                rho = ScalarField(density.grid, geometry.density(states.occupied))
+                q = screening_wave_vector(geometry, states)
                 correction = second_order_correction(density, rho, self._xc, q)
         return NonSelfConsistent(
             free_energy=float(sum(parts.values())),
             density=rho,
-            eigenvalues=states.eigenvalues[None],
+            eigenvalues=states.eigenvalues,
             occupations=states.occupations.values,
             fermi_level=states.occupations.fermi_level,
             terms=parts,
             correction=correction,
+            k_points=geometry.k_points,
         )
 
-    def _geometry(self, structure: Structure, grid: UniformGrid, count: int) -> Geometry:
-        """Set-up of a structure on a grid, the last one kept."""
-        key = structure.digest() + grid.digest()
+    def _required_spacing(self, number: int) -> float:
+        return required_spacing(load_gth(self.settings.pseudopotential, number), self.atomic_density(number))
+
+    def _geometry(
+        self, structure: Structure, grid: UniformGrid, count: int, density: ScalarField | None = None
+    ) -> Geometry:
+        """Set-up of a structure on a grid, the last one kept.
+
+        Wave vectors are reduced by the structure's symmetry, unless a density that lacks it is given.
+        """
+        if not np.allclose(grid.cell, structure.cell, rtol=0, atol=1e-4):
+            raise GridMismatchError("the grid's cell differs from the structure's cell")
+        require_even_where_fixed(structure, self.n_electrons(structure), self.settings.smearing_kelvin)
+        require_separated_atoms(structure)
+        points = self.settings.k_points.points(structure, grid)
+        if density is not None and not is_symmetric(density, points):
+            points = replace(self.settings.k_points, symmetry=False).points(structure, grid)
+        key = structure.digest() + grid.digest() + digest(points.fractional)
         if self._last is None or self._last[0] != key:
-            if not np.allclose(grid.cell, structure.cell, rtol=0, atol=1e-4):
-                raise GridMismatchError("the grid's cell differs from the structure's cell")
             for z in structure.species:
-                load_gth(self.settings.pseudopotential, z)
-                element_basis(self.settings.basis, z)
-            require_separated_atoms(structure)
+                charge = load_gth(self.settings.pseudopotential, z).charge
+                element_basis(self.settings.basis, z, charge, self.settings.basis_file)
             self._last = None  # free the old one before the new one is made
-            self._last = key, Geometry(structure, grid, self.settings, count)
+            self._last = key, Geometry(structure, grid, self.settings, count, points)
         return self._last[1]
 
 
-def _require_grid(found: UniformGrid, wanted: UniformGrid) -> None:
-    if not found.matches(wanted):
-        raise GridMismatchError(f"the starting density lies on {found!r}, not on {wanted!r}; resample it")
-
-
-def _require_charge(density: ScalarField, n_electrons: float) -> None:
-    found = density.integrate()
-    if not abs(found - n_electrons) <= _CHARGE_TOLERANCE * n_electrons:
-        raise ChargeError(
-            f"the density integrates to {found:.6g} electrons where the structure has {n_electrons:g}; "
-            "check its units (e/bohr³), or rescale it"
-        )
+def _same_file(described: Mapping[str, str] | None) -> str | None:
+    """The path of a basis file that is still what a fingerprint says it was."""
+    if described is None:
+        return None
+    path = described["path"]
+    if file_digest(path) != described["digest"]:
+        raise InputError(f"the basis file {path} is no longer the one that the data was made with")
+    return path

@@ -2,24 +2,24 @@
 
 Orbitals move with their atoms, so besides the Ewald and pseudopotential terms there are Pulay's:
 
-    F_a = 2 Σ_{μ∈a} Σ_ν { P_μν ⟨∇φ_μ|T + V|φ_ν⟩ − W_μν ⟨∇φ_μ|φ_ν⟩ } + F_nl + F_loc + F_ewald,
+    F_a = 2 Re Σ_k w_k Σ_{μ∈a} Σ_ν { P_νμ ⟨∇φ_μ|T + V|φ_ν⟩ − W_νμ ⟨∇φ_μ|φ_ν⟩ } + F_nl + F_loc + F_ewald,
 
-P = C f Cᵀ, W = C f ε Cᵀ, V the total local potential on the grid (Pulay, Mol. Phys. 17, 197 (1969)).
-Occupations need no term: the free energy is stationary with respect to them. The grid's integrals
-are differentiated as they stand, so energies and forces agree on any grid.
+P = C f C†, W = C f ε C† at each wave vector k, V the total local potential on the grid (Pulay, Mol. Phys.
+17, 197 (1969)). Occupations need no term: the free energy is stationary with respect to them. The grid's
+integrals are differentiated as they stand, so energies and forces agree on any grid.
 """
 
 import numpy as np
 
-from nearsight.engines.lcao import integrals
-from nearsight.engines.lcao.hamiltonian import Geometry
-from nearsight.engines.lcao.scf import Diagonalised
+from nearsight.engines.lcao.hamiltonian import Geometry, real_form
+from nearsight.engines.lcao.orbitals import Block, Waves
+from nearsight.engines.lcao.scf import EMPTY, Diagonalised
 from nearsight.engines.pseudopotential import local_forces
 from nearsight.field import ScalarField
 
 
 def forces(geometry: Geometry, states: Diagonalised, rho: ScalarField, potential: np.ndarray) -> np.ndarray:
-    """Forces on all atoms in hartree/bohr, shape (n_atoms, 3).
+    """Forces on all atoms in hartree/bohr, shape (n_atoms, 3), symmetrised.
 
     Their sum is not zero but what the grid exerts on the atoms, and shrinks with its spacing.
 
@@ -33,29 +33,43 @@ def forces(geometry: Geometry, states: Diagonalised, rho: ScalarField, potential
     potential : ndarray (n1, n2, n3)
         Total local potential of that density, hartree.
     """
-    c, f = states.occupied
-    eigenvalues = states.eigenvalues[states.occupations.values[0] > 1e-14]
-    p = (c * f) @ c.T
-    w = (c * (f * eigenvalues)) @ c.T
     total = geometry.ewald[1] + local_forces(geometry.structure, rho, geometry.potentials)
-    total += integrals.nonlocal_forces(geometry.cell, p)
-    moved = np.einsum("mn,xmn->mx", p, integrals.kinetic_gradient(geometry.cell), optimize=True)
-    moved -= np.einsum("mn,xmn->mx", w, integrals.overlap_gradient(geometry.cell), optimize=True)
-    total += 2 * np.array([moved[atom].sum(axis=0) for atom in geometry.orbitals.slices])
-    total += 2 * _grid_pulay(geometry, c, f, potential)
-    return total
+    total += _matrix_terms(geometry, states)
+    total += 2 * _grid_pulay(geometry, states, potential)
+    symmetry = geometry.k_points.symmetry
+    return total if symmetry is None else symmetry.symmetrise_forces(total)
 
 
-def _grid_pulay(
-    geometry: Geometry, coefficients: np.ndarray, occupations: np.ndarray, potential: np.ndarray
-) -> np.ndarray:
-    """Σ_{μ∈a} Σ_g V ∇φ_μ (Pφ)_μ dv for each atom, in blocks of the grid."""
-    v = potential.ravel() * geometry.grid.dv
-    weighted = coefficients * occupations
+def _matrix_terms(geometry: Geometry, states: Diagonalised) -> np.ndarray:
+    """What the integrals that do not depend on the density exert on the atoms."""
+    kinetic, overlap = geometry.integrals.kinetic_gradient(), geometry.integrals.overlap_gradient()
+    matrices, moved = [], np.zeros((geometry.orbitals.n_orbitals, 3))
+    for k, (weight, (c, f)) in enumerate(zip(geometry.k_points.weights, states.occupied, strict=True)):
+        eigenvalues = states.eigenvalues[k][states.occupations.values[k] > EMPTY]
+        p = (c * (weight * f)) @ c.conj().T
+        w = (c * (weight * f * eigenvalues)) @ c.conj().T
+        moved += np.einsum("mn,xmn->mx", p.conj(), kinetic[k], optimize=True).real
+        moved -= np.einsum("mn,xmn->mx", w.conj(), overlap[k], optimize=True).real
+        matrices.append(p)
+    pulay = 2 * np.array([moved[atom].sum(axis=0) for atom in geometry.orbitals.slices])
+    return pulay + geometry.integrals.nonlocal_forces(matrices)
 
-    def one(planes: range, points: slice, values: np.ndarray) -> np.ndarray:
-        psi = coefficients.T @ values
-        psi *= v[points]
-        return geometry.orbitals.contract_gradients(weighted @ psi, planes)
 
-    return np.asarray(sum(geometry.orbitals.map(one)))
+def _grid_pulay(geometry: Geometry, states: Diagonalised, potential: np.ndarray) -> np.ndarray:
+    """Re Σ_k w_k Σ_{μ∈a} Σ_g V ∇φ_μ* (P φ)_μ dv for each atom, in blocks of the grid."""
+    v = potential * geometry.grid.dv
+    forms = [
+        (real_form(c), real_form(c * (weight * f)))
+        for weight, (c, f) in zip(geometry.k_points.weights, states.occupied, strict=True)
+    ]
+
+    def one(block: Block, waves: Waves, values: np.ndarray) -> np.ndarray:
+        weights = np.empty(values.shape)
+        for k, rows in waves.rows(geometry.orbitals.n_orbitals):
+            plain, weighted = forms[k]
+            psi = plain @ values[rows]
+            psi *= block.of(v)
+            np.matmul(weighted.T, psi, out=weights[rows])
+        return geometry.orbitals.contract_gradients(weights, block, waves)
+
+    return np.asarray(sum(geometry.orbitals.map_groups(one)))

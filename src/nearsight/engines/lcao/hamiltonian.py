@@ -1,4 +1,8 @@
-"""`Geometry`: what one structure on one grid needs before any density is known, and H[V] from it."""
+"""`Geometry`: what one structure on one grid needs before any density is known, and H[V] from it.
+
+On the grid a complex orbital is two real ones, its parts R and I. With S = [R; I] V [R; I]ᵀ, a real
+symmetric product, ⟨φ_μ|V|φ_ν⟩ = S_RR + S_II + i (S_RI − S_IR).
+"""
 
 from functools import cached_property
 
@@ -6,8 +10,9 @@ import numpy as np
 import scipy.linalg
 
 from nearsight.engines.ewald import ewald
-from nearsight.engines.lcao import integrals
-from nearsight.engines.lcao.orbitals import OrbitalGrid
+from nearsight.engines.kpoints import KPoints
+from nearsight.engines.lcao.integrals import Integrals, build_cell
+from nearsight.engines.lcao.orbitals import Block, OrbitalGrid, Precision
 from nearsight.engines.lcao.settings import LcaoSettings
 from nearsight.engines.pseudopotential import load_gth, local_potential
 from nearsight.errors import InputError
@@ -30,6 +35,8 @@ class Geometry:
     grid : UniformGrid
     settings : LcaoSettings
     threads : int
+    k_points : KPoints, optional
+        Those of the settings, reduced by symmetry, unless given.
 
     Raises
     ------
@@ -37,16 +44,26 @@ class Geometry:
         No basis or pseudopotential for an element.
     """
 
-    def __init__(self, structure: Structure, grid: UniformGrid, settings: LcaoSettings, threads: int) -> None:
+    def __init__(
+        self,
+        structure: Structure,
+        grid: UniformGrid,
+        settings: LcaoSettings,
+        threads: int,
+        k_points: KPoints | None = None,
+    ) -> None:
         self.structure = structure
         self.grid = grid
         self.potentials = {z: load_gth(settings.pseudopotential, z) for z in structure.species}
         self.charges = np.array([self.potentials[int(z)].charge for z in structure.numbers])
         self.n_electrons = float(self.charges.sum())
-        self.cell = integrals.build_cell(structure, settings.basis, settings.pseudopotential)
+        self.k_points = k_points or settings.k_points.points(structure, grid)
+        cell = build_cell(structure, settings.basis, settings.pseudopotential, settings.basis_file)
+        self.integrals = Integrals(structure, cell, self.k_points)
         self.orbitals = OrbitalGrid(
-            self.cell,
+            cell,
             grid,
+            self.k_points,
             smallest=settings.orbital_cutoff,
             memory_limit_mb=settings.memory_limit_mb,
             threads=threads,
@@ -58,14 +75,19 @@ class Geometry:
         return ewald(self.structure, self.charges)
 
     @cached_property
-    def kinetic(self) -> np.ndarray:
-        """Kinetic matrix, hartree."""
-        return integrals.kinetic(self.cell)
+    def fixed_matrices(self) -> list[np.ndarray]:
+        """Kinetic plus non-local pseudopotential matrix at each wave vector, hartree."""
+        return [t + v for t, v in zip(self.kinetic, self.nonlocal_pseudopotential, strict=True)]
 
     @cached_property
-    def nonlocal_pseudopotential(self) -> np.ndarray:
-        """Matrix of the non-local pseudopotential, hartree."""
-        return integrals.nonlocal_pseudopotential(self.cell)
+    def kinetic(self) -> list[np.ndarray]:
+        """Kinetic matrix at each wave vector, hartree."""
+        return self.integrals.kinetic()
+
+    @cached_property
+    def nonlocal_pseudopotential(self) -> list[np.ndarray]:
+        """Matrix of the non-local pseudopotential at each wave vector, hartree."""
+        return self.integrals.nonlocal_pseudopotential()
 
     @cached_property
     def local_pseudopotential(self) -> np.ndarray:
@@ -73,48 +95,115 @@ class Geometry:
         return local_potential(self.structure, self.grid, self.potentials)
 
     @cached_property
-    def orthonormal(self) -> np.ndarray:
-        """X with Xᵀ S X = 1, shape (n_orbitals, n_independent).
+    def orthonormal(self) -> list[np.ndarray]:
+        """X with X† S X = 1 at each wave vector, shape (n_orbitals, n_independent).
 
-        By Cholesky where the basis is well conditioned; otherwise canonical, without the linearly
-        dependent combinations.
+        Raises
+        ------
+        InputError
+            The independent orbitals do not hold the electrons.
         """
-        s = integrals.overlap(self.cell)
-        lower, failed = scipy.linalg.lapack.dpotrf(s, lower=1)
-        if failed == 0 and np.diag(lower).min() ** 2 > 100 * _DEPENDENT:
-            return np.asarray(scipy.linalg.solve_triangular(lower, np.eye(len(s)), lower=True).T)
-        values, vectors = np.linalg.eigh(s)
-        kept = values > _DEPENDENT
-        if 2 * kept.sum() < self.n_electrons:
+        found = [_orthonormal(s) for s in self.integrals.overlap()]
+        if 2 * min(x.shape[1] for x in found) < self.n_electrons:
             raise InputError(
                 "the basis is linearly dependent for this structure; are atoms on top of each other?"
             )
-        return np.asarray(vectors[:, kept] / np.sqrt(values[kept]))
+        return found
 
-    def matrix(self, potential: np.ndarray) -> np.ndarray:
-        """H = T + V_nl + ⟨φ_μ|V|φ_ν⟩ of a potential (n1, n2, n3) on the grid, hartree.
+    def matrices(self, potential: np.ndarray) -> list[np.ndarray]:
+        """H = T + V_nl + ⟨φ_μ|V|φ_ν⟩ at each wave vector, of a potential (n1, n2, n3) in hartree."""
+        return [a + b for a, b in zip(self.on_grid(potential), self.fixed_matrices, strict=True)]
 
-        Of the symmetric product only the upper blocks are computed, 5/8 of the work for four.
+    def on_grid(self, potential: np.ndarray, precision: Precision = np.float64) -> list[np.ndarray]:
+        """⟨φ_μ|V|φ_ν⟩ at each wave vector of a potential (n1, n2, n3) in hartree.
+
+        Single precision is off by 1e-7 of the potential, good enough for a small change of it.
         """
-        v = potential.ravel() * self.grid.dv
-        n = self.orbitals.n_orbitals
-        rows = -(-n // _ROW_BLOCKS)
+        v = (potential * self.grid.dv).astype(precision)
+        upper: list[np.ndarray | float] = [0.0] * len(self.k_points)
+        for _, k, part in self.orbitals.map(
+            lambda block, _, values: _upper_blocks(values, block.of(v)), precision
+        ):
+            upper[k] += part.astype(np.float64, copy=False)
+        return [_hermitian(np.asarray(u), self.orbitals.n_orbitals) for u in upper]
 
-        def upper_blocks(planes: range, points: slice, values: np.ndarray) -> np.ndarray:
-            part = np.zeros((n, n))
-            for i in range(0, n, rows):
-                np.matmul(values[i : i + rows] * v[points], values[i:].T, out=part[i : i + rows, i:])
-            return part
+    def density(
+        self, states: list[tuple[np.ndarray, np.ndarray]], precision: Precision = np.float64
+    ) -> np.ndarray:
+        """Σ_k w_k Σ_n f_nk |ψ_nk|² on the grid, e/bohr³, symmetrised.
 
-        upper = np.triu(sum(self.orbitals.map(upper_blocks)))
-        return upper + np.triu(upper, 1).T + self.kinetic + self.nonlocal_pseudopotential
+        Parameters
+        ----------
+        states : list of (ndarray (n_orbitals, n_states), ndarray (n_states,))
+            Coefficients and occupations at each wave vector.
+        precision : dtype
+            Single precision is off by 1e-7 of the density at every point, at random.
+        """
+        weighted = [
+            real_form(c * np.sqrt(w * f)).astype(precision)
+            for (c, f), w in zip(states, self.k_points.weights, strict=True)
+        ]
 
-    def density(self, coefficients: np.ndarray, occupations: np.ndarray) -> np.ndarray:
-        """Σ_n f_n |ψ_n|² on the grid, e/bohr³, from coefficients (n_orbitals, n_states)."""
-        weighted = np.ascontiguousarray((coefficients * np.sqrt(occupations)).T)
-
-        def one(planes: range, points: slice, values: np.ndarray) -> np.ndarray:
-            psi = weighted @ values
+        def one(_: Block, k: int, values: np.ndarray) -> np.ndarray:
+            psi = weighted[k] @ values
             return np.einsum("np,np->p", psi, psi)
 
-        return np.concatenate(list(self.orbitals.map(one))).reshape(self.grid.shape)
+        total = np.zeros(self.grid.shape)
+        for block, _, part in self.orbitals.map(one, precision):
+            total[block.planes, block.columns] += part.reshape(*block.shape, -1)
+        return self.symmetrised(total)
+
+    def symmetrised(self, values: np.ndarray) -> np.ndarray:
+        """Values (n1, n2, n3) with the symmetry that the wave vectors were reduced with.
+
+        The waves of a grid seldom have all of it: what is made from them by FFT may be off at the last ones.
+        """
+        symmetry = self.k_points.symmetry
+        return values if symmetry is None else symmetry.symmetrise(values)
+
+
+def real_form(coefficients: np.ndarray) -> np.ndarray:
+    """The matrix that turns rows of orbitals into rows of states, ψ_n = Σ_μ c_μn φ_μ.
+
+    Real coefficients: cᵀ. Complex ones act on real parts over imaginary parts: [[Re cᵀ, −Im cᵀ], [Im cᵀ,
+    Re cᵀ]], shape (2 n_states, 2 n_orbitals).
+    """
+    c = coefficients.T
+    if not np.iscomplexobj(c):
+        return np.ascontiguousarray(c)
+    return np.block([[c.real, -c.imag], [c.imag, c.real]])
+
+
+def _upper_blocks(values: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Σ_g values[i, g] v[g] values[j, g] for j ≥ i, a little more than half of the products."""
+    n = len(values)
+    part = np.zeros((n, n), dtype=values.dtype)
+    rows = -(-n // _ROW_BLOCKS)
+    for i in range(0, n, rows):
+        np.matmul(values[i : i + rows] * v, values[i:].T, out=part[i : i + rows, i:])
+    return part
+
+
+def _hermitian(upper: np.ndarray, n: int) -> np.ndarray:
+    """⟨φ_μ|V|φ_ν⟩ of n orbitals from the upper part of the products of all their rows."""
+    upper = np.triu(upper)
+    s = upper + np.triu(upper, 1).T
+    if len(s) == n:
+        return s
+    return np.asarray(s[:n, :n] + s[n:, n:] + 1j * (s[:n, n:] - s[n:, :n]))
+
+
+def _orthonormal(s: np.ndarray) -> np.ndarray:
+    """By Cholesky where the basis is well conditioned; otherwise canonical, without the linearly
+    dependent combinations.
+    """
+    try:
+        lower = scipy.linalg.cholesky(s, lower=True)
+    except scipy.linalg.LinAlgError:
+        lower = np.zeros((1, 1))
+    if np.diag(lower).real.min() ** 2 > 100 * _DEPENDENT:
+        inverse = scipy.linalg.solve_triangular(lower, np.eye(len(s)), lower=True)
+        return np.asarray(inverse.conj().T)
+    values, vectors = np.linalg.eigh(s)
+    kept = values > _DEPENDENT
+    return np.asarray(vectors[:, kept] / np.sqrt(values[kept]))

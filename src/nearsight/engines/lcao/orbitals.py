@@ -1,129 +1,89 @@
-"""`OrbitalGrid`: the values of all periodic atomic orbitals on a uniform grid, whole or in blocks."""
+"""`OrbitalGrid`: the values of all Bloch orbitals on a uniform grid, whole or in blocks."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-from pyscf import gto
 
+from nearsight.engines.kpoints import KPoints
 from nearsight.engines.lcao.kernels import contract_gradient, evaluate_atom
+from nearsight.engines.lcao.shells import MonomialTable, ShellTable, monomial_table
 from nearsight.engines.lcao.threads import in_threads
-from nearsight.errors import InputError
 from nearsight.grid import UniformGrid
 
-#: largest angular momentum of the kernels' tables (g shells); monomials grow as l³
-_MAX_L = 4
 #: grid points of a block: few enough to share out evenly and to make anew, enough for BLAS
-_BLOCK_POINTS = 8192
+_MOST_POINTS, _FEWEST_POINTS = 8192, 1024
+#: values in a block, 64 MB of them: fewer points where there are many orbitals
+_BLOCK_VALUES = 8_000_000
+#: components, real and imaginary parts, of the wave vectors that are evaluated at once: more save
+#: exponentials, fewer keep the kernel's buffers in the processor's cache
+_GROUP_COMPONENTS = 16
 
 R = TypeVar("R")
+Precision: TypeAlias = type[np.float32] | type[np.float64]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Lines of the grid along its third axis: some planes, and in them some columns."""
+
+    planes: slice
+    columns: slice
+
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """The block's part of values (n1, n2, n3) on the grid, flat."""
+        return np.ascontiguousarray(values[self.planes, self.columns]).ravel()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Planes and columns."""
+        return self.planes.stop - self.planes.start, self.columns.stop - self.columns.start
 
 
 @dataclass(frozen=True, eq=False)
-class ShellTable:
-    """Contracted Gaussian shells of one element: φ = Σ_p c_p e^{−α_p r²} r^l Y_lm.
+class Waves:
+    """Wave vectors evaluated together.
 
     Attributes
     ----------
-    exponents : ndarray (n_exponents,)
-        All exponents of the element, 1/bohr²; shells share them.
-    coefficients : ndarray (n_shells, n_exponents)
-        Normalised.
-    shell_l : ndarray (n_shells,), int64
-    transform : ndarray (n_orbitals, n_cartesian)
-        Block-diagonal, from monomials to real spherical harmonics in PySCF's order.
-    cutoff : float
-        Bohr; beyond it every radial part is below the chosen value.
+    numbers : list of int
+        Which of all wave vectors.
+    fractional : ndarray (n_waves, 3)
+    wave_of : ndarray (n_components,), int64
+        Position in `numbers` of the wave vector that each component belongs to.
+    imaginary : ndarray (n_components,), bool
+        Whether the component is the imaginary part.
     """
 
-    exponents: np.ndarray
-    coefficients: np.ndarray
-    shell_l: np.ndarray
-    transform: np.ndarray
-    cutoff: float
+    numbers: list[int]
+    fractional: np.ndarray
+    wave_of: np.ndarray
+    imaginary: np.ndarray
 
-    @classmethod
-    def of_atom(cls, cell: Any, atom: int, smallest: float) -> "ShellTable":
-        """The shells of one atom of a PySCF cell, cut off where they stay below `smallest`."""
-        shells = [b for b in range(cell.nbas) if cell.bas_atom(b) == atom]
-        exponents = np.unique(np.concatenate([cell.bas_exp(b) for b in shells]))[::-1].copy()
-        rows, momenta = [], []
-        for b in shells:
-            where = [int(np.flatnonzero(exponents == a)[0]) for a in cell.bas_exp(b)]
-            for column in cell._libcint_ctr_coeff(b).T:
-                row = np.zeros(len(exponents))
-                np.add.at(row, where, column)
-                rows.append(row)
-                momenta.append(cell.bas_angular(b))
-        if max(momenta) > _MAX_L:
-            raise InputError(
-                f"shells of angular momentum above {_MAX_L} are not supported by the engine 'lcao'"
-            )
-        blocks = [_to_spherical(ell) for ell in momenta]
-        transform = np.zeros((sum(b.shape[0] for b in blocks), sum(b.shape[1] for b in blocks)))
-        top = left = 0
-        for block in blocks:
-            bottom, right = top + block.shape[0], left + block.shape[1]
-            transform[top:bottom, left:right] = block
-            top, left = bottom, right
-        coefficients, shell_l = np.array(rows), np.array(momenta, dtype=np.int64)
-        return cls(
-            exponents, coefficients, shell_l, transform, _reach(exponents, coefficients, shell_l, smallest)
-        )
-
-
-def _reach(exponents: np.ndarray, coefficients: np.ndarray, shell_l: np.ndarray, smallest: float) -> float:
-    """Radius beyond which all r^l |Σ c e^{−αr²}| stay below `smallest`."""
-    r = np.linspace(0.0, 60.0, 6001)
-    radial = np.abs(coefficients @ np.exp(-np.outer(exponents, r**2))) * r ** shell_l[:, None]
-    large = np.flatnonzero((radial >= smallest).any(axis=0))
-    return float(r[min(large[-1] + 1, len(r) - 1)])
-
-
-@lru_cache(maxsize=_MAX_L + 1)
-def _to_spherical(ell: int) -> np.ndarray:
-    """Real spherical harmonics r^l Y_lm as combinations of monomials, shape (2l + 1, n_cartesian)."""
-    matrix = np.asarray(gto.cart2sph(ell, normalized="sp")).T
-    factor = {0: 0.5 / np.sqrt(np.pi), 1: np.sqrt(0.75 / np.pi)}.get(ell, 1.0)
-    return factor * matrix
-
-
-@dataclass(frozen=True, eq=False)
-class _MonomialTable:
-    """How monomials x^a y^b z^c up to degree `_MAX_L` follow from each other, PySCF's order."""
-
-    parent: np.ndarray
-    axis: np.ndarray
-    lowered: np.ndarray
-    power: np.ndarray
-
-
-@lru_cache(maxsize=_MAX_L + 1)
-def _monomial_table(max_l: int) -> _MonomialTable:
-    powers = [
-        (a, b, n - a - b) for n in range(max_l + 1) for a in range(n, -1, -1) for b in range(n - a, -1, -1)
-    ]
-    number = {p: i for i, p in enumerate(powers)}
-    lowered = np.zeros((len(powers), 3), dtype=np.int64)
-    for i, p in enumerate(powers):
-        for x in range(3):
-            if p[x]:
-                lowered[i, x] = number[tuple(q - (x == y) for y, q in enumerate(p))]  # type: ignore[index]
-    axis = np.array([next((x for x in range(3) if p[x]), 0) for p in powers], dtype=np.int64)
-    parent = lowered[np.arange(len(powers)), axis]
-    return _MonomialTable(parent, axis, lowered, np.array(powers, dtype=np.float64))
+    def rows(self, n_orbitals: int) -> list[tuple[int, slice]]:
+        """Each wave vector's number and its rows in a table of all components' values."""
+        found = []
+        for position, k in enumerate(self.numbers):
+            mine = np.flatnonzero(self.wave_of == position)
+            found.append((k, slice(int(mine[0]) * n_orbitals, (int(mine[-1]) + 1) * n_orbitals)))
+        return found
 
 
 class OrbitalGrid:
-    """All orbitals of a cell on a grid.
+    """All orbitals of a cell at some wave vectors, on a grid.
+
+    At a wave vector where orbitals are real there is one row of values for each of them; at any other
+    the rows of all real parts are followed by those of all imaginary parts.
 
     Parameters
     ----------
     cell : pyscf.pbc.gto.Cell
         Settles the shells and the order of the orbitals; atoms inside the cell.
     grid : UniformGrid
+    k_points : KPoints, optional
+        The Γ point unless given.
     smallest : float
         Cut-off value of the radial parts.
     memory_limit_mb : float
@@ -132,7 +92,14 @@ class OrbitalGrid:
     """
 
     def __init__(
-        self, cell: Any, grid: UniformGrid, *, smallest: float, memory_limit_mb: float, threads: int
+        self,
+        cell: Any,
+        grid: UniformGrid,
+        k_points: KPoints | None = None,
+        *,
+        smallest: float,
+        memory_limit_mb: float,
+        threads: int,
     ) -> None:
         self.grid = grid
         self.threads = threads
@@ -147,72 +114,106 @@ class OrbitalGrid:
         self._tables = [tables[cell.atom_symbol(atom)] for atom in range(cell.natm)]
         self._steps = grid.cell / np.array(grid.shape)[:, None]
         self._heights = 1.0 / np.linalg.norm(np.linalg.inv(grid.cell), axis=0)
-        self.kept = self.n_orbitals * grid.n_points * 8e-6 <= memory_limit_mb
+        self.waves = _groups(k_points or KPoints.gamma())
+        n_components = sum(len(waves.wave_of) for waves in self.waves)
+        self.kept = n_components * self.n_orbitals * grid.n_points * 8e-6 <= memory_limit_mb
 
     @cached_property
-    def planes(self) -> list[range]:
-        """Planes of the first axis in each block: the same whatever the threads."""
+    def blocks(self) -> list[Block]:
+        """Parts of the grid that are worked on one at a time: the same whatever the threads."""
         n1, n2, n3 = self.grid.shape
-        step = max(1, min(n1, _BLOCK_POINTS // (n2 * n3)))
-        return [range(first, min(n1, first + step)) for first in range(0, n1, step)]
+        rows = self.n_orbitals * max(len(waves.wave_of) for waves in self.waves)
+        points = min(max(_BLOCK_VALUES // rows, _FEWEST_POINTS), _MOST_POINTS)
+        planes, columns = max(1, points // (n2 * n3)), min(n2, max(1, points // n3))
+        return [
+            Block(slice(i, min(i + planes, n1)), slice(j, min(j + columns, n2)))
+            for i in range(0, n1, planes)
+            for j in range(0, n2, columns)
+        ]
 
-    def map(self, work: Callable[[range, slice, np.ndarray], R]) -> Iterator[R]:
-        """Results of `work` on every block, in order; blocks are worked on by all threads.
+    def map(
+        self, work: Callable[[Block, int, np.ndarray], R], precision: Precision = np.float64
+    ) -> Iterator[tuple[Block, int, R]]:
+        """Results of `work` on every block at every wave vector; all threads take part.
 
         Parameters
         ----------
         work : callable
-            Called with the planes of a block, the slice of their flat grid indices, and the orbital
-            values (n_orbitals, m) there.
+            Called with a block, the number of a wave vector, and the orbital values (n_rows, m) there.
+        precision : dtype
+            Of the values that `work` gets.
+
+        Yields
+        ------
+        block, wave vector, result
+            In an order that does not depend on the threads.
         """
-        plane = self.grid.shape[1] * self.grid.shape[2]
 
-        def one(block: int) -> R:
-            planes = self.planes[block]
-            values = self._kept[block] if self.kept else self.evaluate(planes)
-            return work(planes, slice(planes.start * plane, planes.stop * plane), values)
+        def each(block: Block, waves: Waves, values: np.ndarray) -> list[tuple[Block, int, R]]:
+            return [
+                (block, k, work(block, k, values[rows].astype(precision, copy=False)))
+                for k, rows in waves.rows(self.n_orbitals)
+            ]
 
-        return in_threads(one, range(len(self.planes)), self.threads)
+        for results in self.map_groups(each):
+            yield from results
+
+    def map_groups(self, work: Callable[[Block, Waves, np.ndarray], R]) -> Iterator[R]:
+        """As `map`, with all wave vectors of a group at a time."""
+
+        def one(item: int) -> R:
+            waves, block = self._items[item]
+            return work(block, waves, self._kept[item] if self.kept else self.evaluate(block, waves))
+
+        return in_threads(one, range(len(self._items)), self.threads)
+
+    @cached_property
+    def _items(self) -> list[tuple[Waves, Block]]:
+        return [(waves, block) for waves in self.waves for block in self.blocks]
 
     @cached_property
     def _kept(self) -> list[np.ndarray]:
-        return list(in_threads(self.evaluate, self.planes, self.threads))
+        return list(in_threads(lambda item: self.evaluate(item[1], item[0]), self._items, self.threads))
 
-    def evaluate(self, planes: range) -> np.ndarray:
-        """Orbital values on some planes, shape (n_orbitals, len(planes)·n2·n3)."""
-        _, n2, n3 = self.grid.shape
-        values = np.empty((self.n_orbitals, len(planes), n2, n3))
+    def evaluate(self, block: Block, waves: Waves) -> np.ndarray:
+        """Values of a group of wave vectors on a block, shape (n_rows, m)."""
+        shape = (len(waves.wave_of), self.n_orbitals, *block.shape, self.grid.shape[2])
+        values = np.empty(shape)
         for atom, orbitals in enumerate(self.slices):
-            table, monomials, geometry = self._arguments(atom)
+            table, monomials, geometry, phases = self._arguments(atom, block, waves)
             evaluate_atom(
-                values[orbitals], planes.start, *geometry, table.exponents, table.coefficients,
-                table.shell_l, monomials.parent, monomials.axis, table.transform,
+                values, orbitals.start, *geometry, table.exponents, table.coefficients, table.shell_l,
+                monomials.parent, monomials.axis, table.transform, *phases,
             )  # fmt: skip
-        return values.reshape(self.n_orbitals, -1)
+        return values.reshape(shape[0] * shape[1], -1)
 
-    def contract_gradients(self, weights: np.ndarray, planes: range) -> np.ndarray:
+    def contract_gradients(self, weights: np.ndarray, block: Block, waves: Waves) -> np.ndarray:
         """Σ_g Σ_{μ on atom} weights[μ, g] ∇φ_μ(g) for each atom, shape (n_atoms, 3).
 
         Parameters
         ----------
-        weights : ndarray (n_orbitals, m)
-            On whole planes of the grid.
-        planes : range
-            These planes.
+        weights : ndarray (n_rows, m)
+            For all rows of a group of wave vectors.
+        block : Block
+        waves : Waves
         """
-        _, n2, n3 = self.grid.shape
-        blocks = np.ascontiguousarray(weights).reshape(self.n_orbitals, len(planes), n2, n3)
+        blocks = np.ascontiguousarray(weights).reshape(
+            len(waves.wave_of), self.n_orbitals, *block.shape, self.grid.shape[2]
+        )
         result = np.zeros((len(self.slices), 3))
         for atom, orbitals in enumerate(self.slices):
-            table, monomials, geometry = self._arguments(atom)
+            table, monomials, geometry, phases = self._arguments(atom, block, waves)
             result[atom] = contract_gradient(
-                blocks[orbitals], planes.start, *geometry, table.exponents, table.coefficients,
-                table.shell_l, monomials.parent, monomials.axis, monomials.lowered, monomials.power,
-                table.transform,
+                blocks, orbitals.start, *geometry, table.exponents, table.coefficients, table.shell_l,
+                monomials.parent, monomials.axis, monomials.lowered, monomials.power, table.transform,
+                *phases,
             )  # fmt: skip
         return result
 
-    def _arguments(self, atom: int) -> tuple[ShellTable, _MonomialTable, tuple[Any, ...]]:
+    def _arguments(
+        self, atom: int, block: Block, waves: Waves
+    ) -> tuple[ShellTable, MonomialTable, tuple[Any, ...], tuple[Any, ...]]:
+        """What the kernels take of an atom: its shells, where it is on the grid, and its images' phases."""
         table = self._tables[atom]
         centre = self._centres[atom]
         shape = np.array(self.grid.shape)
@@ -220,6 +221,31 @@ class OrbitalGrid:
         margin = table.cutoff / self._heights * shape
         lower = np.ceil(index - margin).astype(np.int64)
         upper = np.floor(index + margin).astype(np.int64)
-        geometry = (self.grid.shape[0], self._steps, centre, lower, upper, table.cutoff**2)
+        first = np.array([block.planes.start, block.columns.start])
+        geometry = (first, shape, self._steps, centre, lower, upper, table.cutoff**2)
+        first_image, last_image = lower // shape, upper // shape
+        translations = first_image[:, None] + np.arange(int((last_image - first_image).max()) + 1)
+        # a point that lies T outside the cell meets the atom as the point inside meets its image at −T
+        phases = np.exp(-2j * np.pi * waves.fractional.T[:, :, None] * translations[:, None])
         # the gradient needs the three monomials of degree one even for s shells alone
-        return table, _monomial_table(max(1, int(table.shell_l.max()))), geometry
+        monomials = monomial_table(max(1, int(table.shell_l.max())))
+        return table, monomials, geometry, (first_image, phases, waves.wave_of, waves.imaginary)
+
+
+def _groups(k_points: KPoints) -> list[Waves]:
+    """Wave vectors in groups of at most `_GROUP_COMPONENTS` components."""
+    counts = np.where(k_points.is_real, 1, 2)
+    groups: list[list[int]] = [[]]
+    for k, count in enumerate(counts):
+        if groups[-1] and counts[groups[-1]].sum() + count > _GROUP_COMPONENTS:
+            groups.append([])
+        groups[-1].append(k)
+    return [
+        Waves(
+            numbers,
+            k_points.fractional[numbers],
+            np.repeat(np.arange(len(numbers)), counts[numbers]),
+            np.concatenate([np.arange(counts[k]) == 1 for k in numbers]),
+        )
+        for numbers in groups
+    ]

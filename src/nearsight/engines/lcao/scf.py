@@ -19,12 +19,18 @@ import numpy as np
 from nearsight.engines.hartree import hartree
 from nearsight.engines.lcao.hamiltonian import Geometry
 from nearsight.engines.lcao.settings import LcaoSettings
+from nearsight.engines.lcao.threads import in_threads
 from nearsight.engines.mixing import PulayKerkerMixer, thomas_fermi_wave_vector
 from nearsight.engines.occupations import Occupations, fermi_dirac
 from nearsight.engines.xc import ExchangeCorrelation
 from nearsight.errors import ConvergenceError
 from nearsight.field import ScalarField
 from nearsight.units import KELVIN
+
+#: states that hold fewer electrons are left out of all sums
+EMPTY = 1e-14
+#: residual per electron above which densities are summed in single precision, whose noise is 1e-7
+_SINGLE_PRECISION = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,20 +49,23 @@ class Diagonalised:
 
     Attributes
     ----------
-    eigenvalues : ndarray (n_states,)
-    coefficients : ndarray (n_orbitals, n_states)
+    eigenvalues : ndarray (n_k, n_states)
+    coefficients : list of ndarray (n_orbitals, n_states)
+        One array for each wave vector.
     occupations : Occupations
     """
 
     eigenvalues: np.ndarray
-    coefficients: np.ndarray
+    coefficients: list[np.ndarray]
     occupations: Occupations
 
     @property
-    def occupied(self) -> tuple[np.ndarray, np.ndarray]:
-        """Coefficients and occupations of the states that hold any electrons."""
-        f = self.occupations.values[0]
-        return self.coefficients[:, f > 1e-14], f[f > 1e-14]
+    def occupied(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Coefficients and occupations of the states that hold any electrons, at each wave vector."""
+        return [
+            (c[:, f > EMPTY], f[f > EMPTY])
+            for c, f in zip(self.coefficients, self.occupations.values, strict=True)
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,23 +83,37 @@ def density_terms(geometry: Geometry, rho: ScalarField, xc: ExchangeCorrelation)
     """Hartree and exchange-correlation energies of a density and the potential it makes."""
     e_hartree, v_hartree = hartree(rho)
     e_xc, v_xc = xc.evaluate(rho)
-    return DensityTerms(e_hartree, e_xc, v_xc, geometry.local_pseudopotential + v_hartree + v_xc)
+    potential = geometry.local_pseudopotential + v_hartree + v_xc
+    return DensityTerms(e_hartree, e_xc, v_xc, geometry.symmetrised(potential))
 
 
-def diagonalise(geometry: Geometry, potential: np.ndarray, kt: float) -> Diagonalised:
-    """All states in a potential on the grid, occupied at temperature `kt` (hartree)."""
-    x = geometry.orthonormal
-    eigenvalues, vectors = np.linalg.eigh(x.T @ geometry.matrix(potential) @ x)
-    occupations = fermi_dirac(eigenvalues[None], geometry.n_electrons, kt)
-    return Diagonalised(eigenvalues, x @ vectors, occupations)
+def diagonalise(geometry: Geometry, matrices: list[np.ndarray], kt: float) -> Diagonalised:
+    """All states of Hamiltonian matrices, occupied at temperature `kt` (hartree).
+
+    Where the orbitals are dependent at some wave vectors, the highest states are left out at the others,
+    so that there are equally many at all.
+    """
+
+    def one(pair: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        h, x = pair
+        eigenvalues, vectors = np.linalg.eigh(x.conj().T @ h @ x)
+        return eigenvalues, x @ vectors
+
+    pairs = list(zip(matrices, geometry.orthonormal, strict=True))
+    solved = list(in_threads(one, pairs, geometry.orbitals.threads))
+    n_states = min(len(e) for e, _ in solved)
+    eigenvalues = np.array([e[:n_states] for e, _ in solved])
+    occupations = fermi_dirac(eigenvalues, geometry.n_electrons, kt, geometry.k_points.weights)
+    return Diagonalised(eigenvalues, [c[:, :n_states] for _, c in solved], occupations)
 
 
 def harris_terms(
     geometry: Geometry, rho: ScalarField, terms: DensityTerms, states: Diagonalised
 ) -> dict[str, float]:
     """Parts of the Harris–Foulkes free energy, hartree."""
+    band = np.einsum("k,kn,kn->", geometry.k_points.weights, states.occupations.values, states.eigenvalues)
     return {
-        "eigenvalues": float(states.occupations.values[0] @ states.eigenvalues),
+        "eigenvalues": float(band),
         "hartree_double_counting": -terms.hartree,
         "xc_double_counting": terms.xc - float(np.vdot(terms.v_xc, rho.values)) * rho.grid.dv,
         "ewald": geometry.ewald[0],
@@ -102,10 +125,9 @@ def kohn_sham_terms(
     geometry: Geometry, rho: ScalarField, states: Diagonalised, terms: DensityTerms
 ) -> dict[str, float]:
     """Parts of the Kohn–Sham free energy of orbitals and their own density, hartree."""
-    c, f = states.occupied
     return {
-        "kinetic": _expectation(geometry.kinetic, c, f),
-        "nonlocal_pseudopotential": _expectation(geometry.nonlocal_pseudopotential, c, f),
+        "kinetic": _expectation(geometry, geometry.kinetic, states),
+        "nonlocal_pseudopotential": _expectation(geometry, geometry.nonlocal_pseudopotential, states),
         "local_pseudopotential": float(np.vdot(geometry.local_pseudopotential, rho.values)) * rho.grid.dv,
         "hartree": terms.hartree,
         "xc": terms.xc,
@@ -114,8 +136,13 @@ def kohn_sham_terms(
     }
 
 
-def _expectation(matrix: np.ndarray, coefficients: np.ndarray, occupations: np.ndarray) -> float:
-    return float(np.einsum("mn,mn,n->", coefficients, matrix @ coefficients, occupations))
+def _expectation(geometry: Geometry, matrices: list[np.ndarray], states: Diagonalised) -> float:
+    """Σ_k w_k Σ_n f_nk ⟨ψ_nk|A_k|ψ_nk⟩."""
+    each = [
+        np.einsum("mn,mn,n->", c.conj(), matrix @ c, f).real
+        for matrix, (c, f) in zip(matrices, states.occupied, strict=True)
+    ]
+    return float(geometry.k_points.weights @ np.array(each))
 
 
 def self_consistent(
@@ -142,10 +169,11 @@ def self_consistent(
     kt = settings.smearing_kelvin * KELVIN
     mixer = None
     rho, residual = start, np.inf
+    potential = density_terms(geometry, rho, xc).potential
+    matrices = geometry.matrices(potential)
     for iteration in range(1, settings.max_iterations + 1):
-        states = diagonalise(geometry, density_terms(geometry, rho, xc).potential, kt)
-        out = ScalarField(geometry.grid, geometry.density(*states.occupied))
-        residual = float(np.abs(out.values - rho.values).sum()) * geometry.grid.dv / geometry.n_electrons
+        states = diagonalise(geometry, matrices, kt)
+        out, residual = _output(geometry, states, rho, residual)
         if watch is not None:
             watch(iteration, residual)
         if residual < settings.density_tolerance:
@@ -153,6 +181,9 @@ def self_consistent(
             return Converged(out, states, terms, iteration, residual)
         mixer = mixer or _mixer(geometry, states, settings)
         rho = ScalarField(geometry.grid, mixer.next_input(rho.values, out.values))
+        last, potential = potential, density_terms(geometry, rho, xc).potential
+        changes = geometry.on_grid(potential - last, np.float32)
+        matrices = [a + b for a, b in zip(matrices, changes, strict=True)]
     raise ConvergenceError(
         f"the density of {geometry.structure.formula} did not converge in {settings.max_iterations} "
         f"iterations (residual {residual:.1e} per electron, wanted {settings.density_tolerance:.1e}); "
@@ -161,13 +192,35 @@ def self_consistent(
     )
 
 
+def _output(
+    geometry: Geometry, states: Diagonalised, rho: ScalarField, last_residual: float
+) -> tuple[ScalarField, float]:
+    """The density of states, and how far it is from the density they came from, per electron.
+
+    In single precision as long as that is much less than the residual.
+    """
+    residual = last_residual
+    while True:
+        precision = np.float32 if residual > _SINGLE_PRECISION else np.float64
+        out = ScalarField(geometry.grid, geometry.density(states.occupied, precision))
+        residual = float(np.abs(out.values - rho.values).sum()) * geometry.grid.dv / geometry.n_electrons
+        if precision is np.float64 or residual > _SINGLE_PRECISION:
+            return out, residual
+
+
 def _mixer(geometry: Geometry, states: Diagonalised, settings: LcaoSettings) -> PulayKerkerMixer:
     """A mixer whose damping fits the system, judged by the first states."""
-    kerker = settings.kerker
-    if kerker is None:
-        kerker = thomas_fermi_wave_vector(
-            states.eigenvalues[None], states.occupations.fermi_level, geometry.structure.volume
-        )
+    kerker = settings.kerker if settings.kerker is not None else screening_wave_vector(geometry, states)
     return PulayKerkerMixer(
         geometry.grid, fraction=settings.mixing, depth=settings.mixing_depth, kerker=kerker
     )
+
+
+def screening_wave_vector(geometry: Geometry, states: Diagonalised) -> float:
+    """Thomas and Fermi's screening wave vector of some states in 1/bohr, near 0 for an insulator."""
+    f, eigenvalues = states.occupations.values, states.eigenvalues
+    level = states.occupations.fermi_level
+    if states.occupations.minus_ts == 0:
+        # no smearing: in the middle of the gap, if there is one, and not at its lower edge
+        level = 0.5 * (eigenvalues[f > EMPTY].max() + eigenvalues[f < 2 - EMPTY].min(initial=np.inf))
+    return thomas_fermi_wave_vector(eigenvalues, level, geometry.structure.volume, geometry.k_points.weights)

@@ -1,10 +1,18 @@
 """`LcaoSettings`: everything that decides the numbers of the `lcao` engine."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Self, get_args
 
+from nearsight.engines.kpoints import KSampling
 from nearsight.errors import InputError
+
+#: what other codes call what this engine has not
+_MAGNETIC = ("magnetic_moments", "magmoms", "nspin", "spin_polarised", "spin_polarized", "multiplicity")
+_NO_SPIN = (
+    "this engine has no spin polarisation, every state holds two electrons; for magnetic materials the "
+    "unpolarised density is what it can give: leave it out or say 'unpolarised'"
+)
 
 
 @dataclass(frozen=True)
@@ -14,14 +22,20 @@ class LcaoSettings:
     Parameters
     ----------
     basis : str
-        Gaussian basis that goes with the pseudopotentials. Minimal (SZV) bases are refused: their
-        densities are wrong by 8–15 %, where DZVP is within 1.3–1.9 % of the complete basis.
+        Gaussian basis that goes with the pseudopotentials, by PySCF's name or by CP2K's. Minimal (SZV)
+        bases are refused: their densities are wrong by 8–15 %, where DZVP is within 1.3–1.9 % of the
+        complete basis.
+    basis_file : str, optional
+        File in CP2K's format that holds the basis, in place of PySCF's tables.
     pseudopotential : str
         Family of GTH pseudopotentials.
     functional : str
         A local or generalised-gradient functional, by its PySCF name.
     smearing_kelvin : float
         Electronic temperature of the Fermi–Dirac occupations.
+    k_points : KSampling
+        ``gamma``, a Γ-centred mesh ``[2, 2, 2]``, or the largest distance of neighbouring points in 1/bohr,
+        ``{spacing: 0.2}``, as `KSampling.from_setting` takes it.
     spacing : float, optional
         Largest spacing of the default grid in bohr; settled by the hardest element unless given.
     density_tolerance : float
@@ -37,6 +51,8 @@ class LcaoSettings:
         from the density of states at the Fermi level, unless given.
     orbital_cutoff : float
         An orbital is cut off on the grid where its radial part stays below this.
+    spin : str
+        ``unpolarised``; anything else is refused.
     memory_limit_mb : float
         Largest table of orbital values that is kept; a larger one is made anew, block by block, each
         time it is needed, with the same result.
@@ -50,9 +66,11 @@ class LcaoSettings:
     """
 
     basis: str = "gth-dzvp-molopt-sr"
+    basis_file: str | None = None
     pseudopotential: str = "gth-pbe"
     functional: str = "PBE"
     smearing_kelvin: float = 1000.0
+    k_points: KSampling = field(default_factory=KSampling)
     spacing: float | None = None
     density_tolerance: float = 1e-6
     max_iterations: int = 100
@@ -60,7 +78,8 @@ class LcaoSettings:
     mixing_depth: int = 15
     kerker: float | None = None
     orbital_cutoff: float = 1e-8
-    memory_limit_mb: float = 700.0
+    spin: str = "unpolarised"
+    memory_limit_mb: float = 1500.0
     threads: int | None = None
 
     @classmethod
@@ -68,14 +87,19 @@ class LcaoSettings:
         """Settings from the keys and values of a file; raises `InputError` for what it does not take."""
         known = {f.name: f.type for f in fields(cls)}
         for key, value in settings.items():
+            if key in _MAGNETIC:
+                raise InputError(f"lcao setting {key}: {_NO_SPIN}")
             if key not in known:
                 raise InputError(f"unknown lcao setting '{key}'; known: {', '.join(known)}")
-            if not _fits(value, known[key]):
+            if key != "k_points" and not _fits(value, known[key]):
                 wanted = getattr(known[key], "__name__", str(known[key]))
                 raise InputError(f"lcao setting {key} must be {wanted}, not {value!r}")
         return cls(**settings)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "k_points", KSampling.from_setting(self.k_points))
+        if self.spin != "unpolarised":
+            raise InputError(f"lcao setting spin: {_NO_SPIN}, not {self.spin!r}")
         if "szv" in self.basis.lower():
             raise InputError(
                 f"the basis '{self.basis}' is minimal: its densities are wrong by 8-15 %, too much for "

@@ -5,8 +5,9 @@ its slowest thread in every product, and a competing process then makes it ten t
 """
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -41,4 +42,11 @@ def in_threads(work: Callable[[T], R], items: Sequence[T], count: int) -> Iterat
         yield from map(work, items)
         return
     with ThreadPoolExecutor(count) as pool:
-        yield from pool.map(work, items)
+        waiting: deque[Future[R]] = deque()
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            # few are started ahead: results may be large, and wait until they are taken
+            if len(waiting) > 2 * count:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

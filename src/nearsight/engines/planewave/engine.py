@@ -1,0 +1,323 @@
+"""`PlanewaveEngine`: Kohn–Sham in plane waves behind the `Engine` protocol."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from nearsight.atomic.radial import RadialDensity
+from nearsight.atomic.superposition import superpose
+from nearsight.engines.kpoints import KPoints
+from nearsight.engines.norm_conserving import NormConserving
+from nearsight.engines.planewave.resolution import grid_warnings, required_cutoff, required_grid_spacing
+from nearsight.engines.planewave.settings import PlanewaveSettings
+from nearsight.engines.potential_resolution import potential_spacing
+from nearsight.engines.potential_sources import free_atom, load
+from nearsight.engines.protocol import GroundState, NonSelfConsistent
+from nearsight.engines.registered import ENGINES
+from nearsight.engines.xc import ExchangeCorrelation
+from nearsight.errors import ChargeError, GridMismatchError, InputError
+from nearsight.field import ScalarField
+from nearsight.grid import UniformGrid
+from nearsight.neighbours import require_separated_atoms
+from nearsight.provenance import digest
+from nearsight.structure import Structure
+
+if TYPE_CHECKING:
+    from nearsight.engines.planewave.calculation import Calculation
+
+#: how far, relative to the electron count, the integral of a density given to `harris` may be off
+_CHARGE_TOLERANCE = 1e-2
+#: the part of a density that may lack its structure's symmetry before that is not used
+_SYMMETRY_TOLERANCE = 1e-5
+#: memory: the process with torch and PySCF (measured), arrays on the grid, sets of orbitals at once
+_PROCESS_MB, _GRID_ARRAYS, _ORBITAL_COPIES = 550.0, 64, 16
+
+
+@ENGINES.register("planewave")
+class PlanewaveEngine:
+    """Spin-unpolarised Kohn–Sham in plane waves with norm-conserving pseudopotentials.
+
+    Parameters
+    ----------
+    settings : PlanewaveSettings, optional
+
+    Notes
+    -----
+    What the last structure needed besides a density (projectors, orbitals to begin with) is kept, so that
+    several densities of one structure cost one set-up.
+    """
+
+    name = "planewave"
+
+    def __init__(self, settings: PlanewaveSettings | None = None) -> None:
+        self.settings = settings or PlanewaveSettings()
+        ExchangeCorrelation(self.settings.functional)  # refuses what it cannot do before any work is done
+        self._last: tuple[str, Calculation] | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        """An engine with the settings of a file; see `PlanewaveSettings` for the keys.
+
+        Raises
+        ------
+        InputError
+            An unknown key, or a value of the wrong type or out of range.
+        """
+        return cls(PlanewaveSettings.from_mapping(settings))
+
+    @classmethod
+    def from_fingerprint(cls, fingerprint: Mapping[str, Any]) -> Self:
+        """An engine of the same physics as the one whose `fingerprint` this is."""
+        return cls(
+            PlanewaveSettings(
+                pseudopotential=str(fingerprint["pseudopotentials"]),
+                functional=str(fingerprint["functional"]),
+                ecut=fingerprint.get("ecut"),
+                k_points=fingerprint.get("k_points", "gamma"),
+                smearing_kelvin=float(fingerprint["smearing_kelvin"]),
+                spacing=fingerprint.get("spacing"),
+            )
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Workers get the settings, not the last structure's arrays."""
+        return self.__dict__ | {"_last": None}
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What defines the physics, JSON-ready."""
+        return {
+            "engine": self.name,
+            "functional": self.settings.functional,
+            "pseudopotentials": self.settings.pseudopotential,
+            "basis": "plane waves",
+            "ecut": self.settings.ecut,
+            "smearing_kelvin": self.settings.smearing_kelvin,
+            "spin": "unpolarised",
+            "k_points": self.settings.k_points.fingerprint(),
+            "spacing": self.settings.spacing,
+        }
+
+    # -- elements -------------------------------------------------------------------------------
+
+    def potential(self, number: int) -> NormConserving:
+        """The pseudopotential of an element; raises `UnknownElementError`."""
+        return load(self.settings.pseudopotential, number)
+
+    def n_electrons(self, structure: Structure) -> float:
+        """Valence electrons of the neutral cell; raises `UnknownElementError`."""
+        return float(sum(self.potential(int(z)).charge for z in structure.numbers))
+
+    def atomic_density(self, number: int) -> RadialDensity:
+        """Density of the free atom: the pseudopotential file's, or solved for a GTH family.
+
+        Raises
+        ------
+        UnknownElementError
+            No pseudopotential for the element, or a file without the atom's density.
+        """
+        return free_atom(self.settings.pseudopotential, number, self.settings.functional)
+
+    def cutoff(self, structure: Structure) -> float:
+        """Largest kinetic energy of the plane waves in hartree: the setting, or by the hardest element."""
+        if self.settings.ecut is not None:
+            return float(self.settings.ecut)
+        return max(required_cutoff(self.atomic_density(z)) for z in structure.species)
+
+    def default_grid(self, structure: Structure) -> UniformGrid:
+        """A grid that holds the density of all plane waves, and what the hardest element needs."""
+        spacing = self.settings.spacing or min(
+            required_grid_spacing(self.cutoff(structure)),
+            *(potential_spacing(self.potential(z), self.atomic_density(z)) for z in structure.species),
+        )
+        return UniformGrid.with_spacing(structure.cell, spacing)
+
+    def memory_estimate_mb(self, structure: Structure, grid: UniformGrid) -> float:
+        """Peak memory of one ground state in MB, the process itself included (no GPU's)."""
+        n_k = len(self.settings.k_points.points(structure, grid))
+        n_states = self.settings.n_states(self.n_electrons(structure))
+        numbers = 1 if n_k == 1 else 2  # real or complex
+        waves = structure.volume * (2 * self.cutoff(structure)) ** 1.5 / (6 * np.pi**2)
+        orbitals = 8 * numbers * waves * n_states * (_ORBITAL_COPIES + n_k)
+        rows = sum(self.potential(int(z)).n_projectors for z in structure.numbers)
+        projectors = min(8 * numbers * waves * rows * n_k, 1e6 * self.settings.memory_limit_mb)
+        return float(_PROCESS_MB + (orbitals + projectors + 8 * _GRID_ARRAYS * grid.n_points) / 1e6)
+
+    def starting_density(self, structure: Structure, grid: UniformGrid) -> ScalarField:
+        """Superposed atomic densities, scaled to the electron count, e/bohr³."""
+        tables = {z: self.atomic_density(z) for z in structure.species}
+        return superpose(structure, grid, tables).rescaled(self.n_electrons(structure)).field
+
+    # -- energies -------------------------------------------------------------------------------
+
+    def ground_state(
+        self,
+        structure: Structure,
+        grid: UniformGrid | None = None,
+        *,
+        forces: bool = True,
+        start: ScalarField | None = None,
+        watch: Callable[[int, float], None] | None = None,
+    ) -> GroundState:
+        """Solve self-consistently.
+
+        Parameters
+        ----------
+        structure : Structure
+        grid : UniformGrid, optional
+            The default grid unless given.
+        forces : bool
+        start : ScalarField, optional
+            Density to begin with instead of superposed atoms; settles the grid.
+        watch : callable, optional
+            Called with the iteration and its residual.
+
+        Raises
+        ------
+        ConvergenceError
+            The cycle did not converge; the message says what to try.
+        StructureError
+            Atoms on top of each other.
+        UnknownElementError
+            An element without pseudopotential.
+        GridMismatchError
+            The grid's or starting density's cell is not the structure's.
+        InputError
+            A grid too coarse for the orbitals, or an odd number of electrons without smearing.
+        """
+        began = time.perf_counter()
+        grid = grid or (start.grid if start is not None else self.default_grid(structure))
+        calculation = self._calculation(structure, grid)
+        start = start or self.starting_density(structure, grid)
+        _require_grid(start.grid, grid)
+        start = _symmetrised(start, calculation.geometry.k_points)
+        end, found = calculation.ground_state(start, watch, with_forces=forces)
+        return GroundState(
+            density=end.rho,
+            free_energy=float(sum(end.terms.values())),
+            terms=end.terms,
+            eigenvalues=end.states.eigenvalues,
+            occupations=end.states.occupations.values,
+            fermi_level=end.states.occupations.fermi_level,
+            n_electrons=self.n_electrons(structure),
+            forces=found,
+            n_iterations=end.n_iterations,
+            residual=end.residual,
+            seconds=time.perf_counter() - began,
+            k_points=calculation.geometry.k_points,
+            warnings=grid_warnings(grid, self.cutoff(structure)),
+        )
+
+    def harris(
+        self, structure: Structure, density: ScalarField, *, output_density: bool = False
+    ) -> NonSelfConsistent:
+        """Harris–Foulkes free energy of any density, on the grid it comes on; one diagonalisation.
+
+        Raises
+        ------
+        GridMismatchError
+            The density's cell is not the structure's.
+        ChargeError
+            The density's integral is more than 1 % off the electron count.
+        """
+        _require_charge(density, self.n_electrons(structure))
+        return self._calculation(structure, density.grid, density).harris(
+            density, output_density=output_density
+        )
+
+    def stress(self, structure: Structure, density: ScalarField) -> np.ndarray:
+        """Stress of the ground state that a converged density belongs to, hartree/bohr³, shape (3, 3).
+
+        The derivative of the free energy with respect to a strain, over the volume, at a fixed number of
+        plane waves; negative diagonals push the cell apart (ASE's sign). Raises what `harris` raises.
+        """
+        _require_charge(density, self.n_electrons(structure))
+        return self._calculation(structure, density.grid, density).stress(density)
+
+    def bands(
+        self, structure: Structure, density: ScalarField, path: np.ndarray, n_states: int | None = None
+    ) -> np.ndarray:
+        """Eigenvalues in the potential of a density along a path, hartree, shape (n, n_states).
+
+        Parameters
+        ----------
+        structure : Structure
+        density : ScalarField
+        path : ndarray (n, 3)
+            Fractional wave vectors, such as the ``kpts`` of ASE's ``BandPath``.
+        n_states : int, optional
+            As many as a ground state begins with unless given.
+
+        Raises
+        ------
+        GridMismatchError, ChargeError
+            As `harris`.
+        InputError
+            A path that is not (n, 3).
+        """
+        path = np.asarray(path, dtype=np.float64)
+        if path.ndim != 2 or path.shape[1] != 3:
+            raise InputError(f"a path has shape (n, 3), not {path.shape}")
+        _require_charge(density, self.n_electrons(structure))
+        return self._calculation(structure, density.grid, density).bands(density, path, n_states)
+
+    def _require_even(self, structure: Structure) -> None:
+        n = self.n_electrons(structure)
+        if self.settings.smearing_kelvin == 0 and n % 2:
+            raise InputError(
+                f"{structure.formula} has {n:g} electrons, an odd number, which fixed occupations of doubly "
+                "occupied states do not hold; set smearing_kelvin, 1000 for instance"
+            )
+
+    def _calculation(
+        self, structure: Structure, grid: UniformGrid, density: ScalarField | None = None
+    ) -> "Calculation":
+        """Set-up of a structure on a grid, the last one kept.
+
+        Wave vectors are reduced by the structure's symmetry, unless a density that lacks it is given.
+        """
+        # torch takes a second to import: only those who calculate wait for it
+        from nearsight.engines.planewave.calculation import Calculation
+
+        if not np.allclose(grid.cell, structure.cell, rtol=0, atol=1e-4):
+            raise GridMismatchError("the grid's cell differs from the structure's cell")
+        self._require_even(structure)
+        k_points = self.settings.k_points.points(structure, grid)
+        if density is not None and not _is_symmetric(density, k_points):
+            k_points = replace(self.settings.k_points, symmetry=False).points(structure, grid)
+        key = structure.digest() + grid.digest() + digest(k_points.fractional)
+        if self._last is None or self._last[0] != key:
+            potentials = {z: self.potential(z) for z in structure.species}
+            require_separated_atoms(structure)
+            self._last = None  # free the old one before the new one is made
+            ecut = self.cutoff(structure)
+            self._last = key, Calculation(structure, grid, potentials, k_points, self.settings, ecut)
+        return self._last[1]
+
+
+def _symmetrised(density: ScalarField, points: KPoints) -> ScalarField:
+    if points.symmetry is None:
+        return density
+    return ScalarField(density.grid, points.symmetry.symmetrise(density.values))
+
+
+def _is_symmetric(density: ScalarField, points: KPoints) -> bool:
+    """Whether a density has the symmetry that wave vectors were reduced with."""
+    difference = np.abs(density.values - _symmetrised(density, points).values).sum()
+    return bool(difference <= _SYMMETRY_TOLERANCE * np.abs(density.values).sum())
+
+
+def _require_grid(found: UniformGrid, wanted: UniformGrid) -> None:
+    if not found.matches(wanted):
+        raise GridMismatchError(f"the starting density lies on {found!r}, not on {wanted!r}; resample it")
+
+
+def _require_charge(density: ScalarField, n_electrons: float) -> None:
+    found = density.integrate()
+    if not abs(found - n_electrons) <= _CHARGE_TOLERANCE * n_electrons:
+        raise ChargeError(
+            f"the density integrates to {found:.6g} electrons where the structure has {n_electrons:g}; "
+            "check its units (e/bohr³), or rescale it"
+        )
