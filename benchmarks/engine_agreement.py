@@ -6,23 +6,16 @@ Both engines use the same GTH pseudopotentials, functional and grid. First the g
 the terms of its density that need no orbitals, by the `planewave` engine's own pseudopotentials; then the
 ground state of `planewave`. What remains between the energies, and the densities, is the error of the
 Gaussian basis (and what is left of the plane waves' own beyond their cut-off).
-
-With --espresso the plane waves are compared with Quantum ESPRESSO's instead, same cut-off, grid and k-points:
-python benchmarks/engine_agreement.py --espresso PYTHON [--psp8 FOLDER]
-PYTHON is that of an environment with QEpy.
 """
 
 import argparse
 import os
 import platform
 
-import numpy as np
 import torch
 from ase.build import bulk, molecule
 
 from nearsight.engines import (
-    EspressoEngine,
-    EspressoSettings,
     LcaoEngine,
     LcaoSettings,
     PlanewaveEngine,
@@ -85,44 +78,11 @@ def measure(name: str, threads: int | None) -> None:
     )
 
 
-def espresso(python: str, source: str, threads: int | None) -> None:
-    skew = Structure(
-        np.array([[6.0, 0.0, 0.0], [0.4, 5.5, 0.0], [0.3, 0.2, 7.5]]),
-        np.array([[0.1, 0.0, 0.2], [2.9, 2.5, 3.9]]),
-        np.array([13, 14]),
-    )
-    silicon = displaced("Si", "diamond", 5.43)
-    print("system k-points    ecut  dE Ha/atom   NMAE %  dF Ha/bohr  seconds here, there")
-    for name, structure, k, ecut in (
-        ("si8", silicon, [1, 1, 1], 15.0),
-        ("si8", silicon, [2, 2, 2], 15.0),
-        ("skew", skew, [2, 2, 1], 20.0),
-    ):
-        theirs = EspressoEngine(
-            EspressoSettings(pseudopotential=source, ecut=ecut, k_points=k, python=python, threads=threads)
-        ).ground_state(structure)
-        settings = PlanewaveSettings(pseudopotential=source, ecut=ecut, k_points=k, threads=threads)
-        ours = PlanewaveEngine(settings).ground_state(structure, theirs.density.grid)
-        apart = np.abs(ours.forces - theirs.forces).max()
-        missing = (ours.free_energy - theirs.free_energy) / structure.n_atoms
-        print(
-            f"{name:6} {k}  {ecut:5.0f}  {missing:+10.1e} "
-            f"{100 * nmae(ours.density, theirs.density):8.4f}  {apart:10.1e}  {ours.seconds:6.1f} "
-            f"{theirs.seconds:6.1f}",
-            flush=True,
-        )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--system", nargs="+", choices=sorted(SYSTEMS), default=list(SYSTEMS))
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--espresso", metavar="PYTHON", help="compare with Quantum ESPRESSO instead")
-    parser.add_argument("--psp8", help="pseudopotentials of that comparison; gth-pbe unless given")
     options = parser.parse_args()
-    if options.espresso:
-        espresso(options.espresso, options.psp8 or "gth-pbe", options.threads)
-        return
     print(f"{platform.machine()}, {os.cpu_count()} cores; differences of terms in Ha/atom, on lcao's density")
     print("system grid        ecut    hartree         xc      local      ewald  lcao-pw Ha/at  NMAE %")
     for name in options.system:

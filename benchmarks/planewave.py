@@ -9,6 +9,9 @@ SPARC's own points, where the density is worked out exactly. The time is that of
 self-consistency and forces, by the clock and of all threads' processors (which other processes disturb less);
 then of a Harris energy of another density of the same structure.
 
+With --espresso PYTHON (an environment with QEpy) Quantum ESPRESSO solves the same on the same grid; its
+differences from SPARC and from this engine follow, and show which of the three is the odd one.
+
 With --cutoffs nothing is compared: the table shows what the energy of one atom in a dense cubic cell lacks to
 110 hartree, for the pseudopotentials of --psp8 (or the family gth-pbe) and the given elements.
 python benchmarks/planewave.py --cutoffs Al O Fe [--psp8 FOLDER]
@@ -25,6 +28,7 @@ from pathlib import Path
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 
+from nearsight.engines.espresso import EspressoEngine, EspressoSettings
 from nearsight.engines.planewave import PlanewaveEngine, PlanewaveSettings
 from nearsight.field import ScalarField
 from nearsight.grid import UniformGrid
@@ -66,7 +70,9 @@ def at_points(rho: ScalarField, grid: UniformGrid) -> ScalarField:
     return ScalarField(grid, fine.values[::multiple, ::multiple, ::multiple])
 
 
-def compare(name: str, sparc: Path, psp8: Path, ecut: float, threads: int | None, repeat: int) -> None:
+def compare(
+    name: str, sparc: Path, psp8: Path, ecut: float, threads: int | None, repeat: int, python: str | None
+) -> None:
     structure = read_sparc_structure(find(sparc, name, ".ion"), find(sparc, name, ".inpt"))
     theirs = read_dens(find(sparc, name, ".dens")).density
     energy, forces = read_static(find(sparc, name, ".static"))
@@ -92,6 +98,21 @@ def compare(name: str, sparc: Path, psp8: Path, ecut: float, threads: int | None
         f"{harris:8.1f} {peak:8.0f}",
         flush=True,
     )
+    if python is not None:
+        judge = EspressoEngine(
+            EspressoSettings(pseudopotential=str(psp8), ecut=ecut, python=python, threads=threads)
+        ).ground_state(structure, grid)
+        for other, rho, reference, pull in (
+            ("SPARC", at_points(judge.density, theirs.grid), energy, forces),
+            ("here", judge.density, state.free_energy, state.forces),
+        ):
+            truth = theirs if other == "SPARC" else state.density
+            missing = (judge.free_energy - reference) / structure.n_atoms
+            print(
+                f"  Quantum ESPRESSO minus {other:6} {missing:+15.2e} "
+                f"{100 * nmae(rho, truth):8.4f} {np.abs(judge.forces - pull).max():10.1e}",
+                flush=True,
+            )
 
 
 def converge(symbol: str, source: str, threads: int | None) -> None:
@@ -113,6 +134,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--sparc", type=Path)
     parser.add_argument("--psp8", type=Path)
+    parser.add_argument("--espresso", metavar="PYTHON")
     parser.add_argument("--cutoffs", nargs="+", metavar="ELEMENT")
     parser.add_argument("--system", nargs="+", help="beginnings of names; al32 and h2o10 unless given")
     parser.add_argument("--ecut", type=float, nargs="+", help="hartree, in place of each system's own")
@@ -138,7 +160,9 @@ def main() -> None:
         if name.startswith(tuple(options.system or ("al32", "h2o10"))):
             known = next((cutoffs for key, cutoffs in CUTOFFS.items() if name.startswith(key)), (20.0,))
             for ecut in options.ecut or known:
-                compare(name, options.sparc, options.psp8, ecut, options.threads, options.repeat)
+                compare(
+                    name, options.sparc, options.psp8, ecut, options.threads, options.repeat, options.espresso
+                )
 
 
 if __name__ == "__main__":
