@@ -63,11 +63,17 @@ def frames_of(chosen: Recipe) -> list[Frame]:
         return read_frames(path)
 
 
-def label_all(out: Path, name: str, frames: list[Frame], meshes: dict[str, object]) -> None:
+def label_all(out: Path, name: str, frames: list[Frame], meshes: dict[str, object], threads: int) -> None:
     """Every structure at one mesh after the other, each starting from the density of the last."""
     engines = {
         mesh: LcaoEngine.from_settings(
-            {"k_points": k, "spacing": SPACING, "density_tolerance": TOLERANCE, "smearing_kelvin": 1000.0}
+            {
+                "k_points": k,
+                "spacing": SPACING,
+                "density_tolerance": TOLERANCE,
+                "smearing_kelvin": 1000.0,
+                "threads": threads,
+            }
         )
         for mesh, k in meshes.items()
     }
@@ -140,8 +146,8 @@ def main() -> None:
     arguments = parser.parse_args()
     out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
-    label_all(out, "al32", frames_of(recipe(2, 5, 2, 3)), dict(MESHES))
-    label_all(out, "al108", frames_of(recipe(3, 3, 1, 2)), {"gamma": "gamma"})
+    label_all(out, "al32", frames_of(recipe(2, 4, 2, 2)), dict(MESHES), arguments.threads)
+    label_all(out, "al108", frames_of(recipe(3, 3, 1, 2)), {"gamma": "gamma"}, arguments.threads)
     if arguments.label_only:
         return
     names = [f"al32-{mesh}" for mesh in MESHES] + ["al108-gamma"]

@@ -1,6 +1,6 @@
 """Make and label every shipped recipe at demo size; write a summary of the labelled sets.
 
-    python benchmarks/materials.py OUT [--only al water] [--jobs 1]
+    python benchmarks/materials.py OUT [--only al water] [--threads 2]
 
 Commands are run as a user would run them; a set that is complete is not made again. Writes
 OUT/materials.json (each snapshot's figures) and prints the table of docs/materials.md.
@@ -32,7 +32,7 @@ def run(*arguments: str) -> tuple[int, float, str]:
     return done.returncode, time.perf_counter() - began, lines[-1] if lines else ""
 
 
-def make(name: str, out: Path, jobs: int) -> dict[str, Any]:
+def make(name: str, out: Path, threads: int) -> dict[str, Any]:
     """Sample and label one recipe; its times and what was labelled."""
     structures, data, times = out / f"{name}.extxyz", out / f"{name}.zarr", out / f"{name}.times.json"
     if times.exists():
@@ -40,7 +40,7 @@ def make(name: str, out: Path, jobs: int) -> dict[str, Any]:
     code, sampled, line = run("sample", name, "-o", str(structures))
     if code:
         return {"failure": line}
-    code, labelled, line = run("label", str(structures), "-o", str(data), "--jobs", str(jobs))
+    code, labelled, line = run("label", str(structures), "-o", str(data), "--threads", str(threads))
     found = {"sample_seconds": round(sampled, 1), "label_seconds": round(labelled, 1), "exit_code": code}
     if code:
         return summarise(data) | found | {"failure": line}
@@ -101,7 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--only", nargs="*", default=[])
-    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     names = arguments.only or [name for name in shipped_recipes() if name not in LEFT_OUT]
@@ -109,7 +109,7 @@ def main() -> None:
     print("| recipe | snapshots | atoms | k-points | iterations | `sample`, s | `label`, s |")
     print("|---|---|---|---|---|---|---|")
     for name in names:
-        summary[name] = make(name, arguments.out, arguments.jobs)
+        summary[name] = make(name, arguments.out, arguments.threads)
         print(row(name, summary[name]), flush=True)
         (arguments.out / "materials.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
 

@@ -76,6 +76,11 @@ class Session:
         if not self._quiet:
             self._err.print(message, soft_wrap=True)
 
+    def notes(self, what: object, notes: Sequence[str]) -> None:
+        """Lines that a person should not miss, each with the name of what it is about."""
+        for note in notes:
+            self.say(f"[yellow]{escape(str(what))}:[/yellow] {escape(note)}")
+
     def table(self, title: str, rows: Mapping[str, Any]) -> None:
         """A two-column table for a person, on stdout unless that carries the JSON."""
         if self._quiet:

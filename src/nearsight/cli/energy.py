@@ -16,8 +16,12 @@ def energy(
     density: Annotated[
         Path | None, typer.Option("--density", help="A density file, in place of the model.")
     ] = None,
-    engine: Annotated[str, typer.Option("--engine", help="Kohn–Sham engine.")] = "lcao",
-    config: Annotated[Path | None, typer.Option("--config", help="Engine settings (YAML).")] = None,
+    engine: Annotated[
+        str | None, typer.Option("--engine", help="Kohn–Sham engine; that of the model's data if unset.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Engine settings (YAML); the model's data's if unset.")
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Go on where model and engine differ in their physics.")
     ] = False,
@@ -27,13 +31,13 @@ def energy(
     quiet: Quiet = False,
 ) -> None:
     """Harris–Foulkes energy of a predicted density, or of one from a file (--density)."""
-    from nearsight.cli.resolve import build_engine
+    from nearsight.cli.resolve import engine_for_energy
     from nearsight.workflows.energy import energy_of_file, energy_of_model
 
     if len(arguments) != (1 if density else 2):
         raise InputError("energy takes MODEL STRUCTURE, or --density FILE STRUCTURE")
     session = Session(json, quiet)
-    ks = build_engine(engine, config)
+    ks = engine_for_energy(engine, config, None if density else arguments[0])
     with session.progress() as progress:
         if density is not None:
             result = energy_of_file(density, arguments[0], ks)
@@ -50,9 +54,8 @@ def energy(
             "self-consistency would add": "unknown (no metal)"
             if correction is None
             else f"{1e3 * correction / result['n_atoms']:+.3f} mHa/atom by estimate",
-            "engine": engine,
+            "engine": f"{ks.name}, k-points {ks.fingerprint().get('k_points', 'gamma')}",
         },
     )
-    for note in result.get("notes", []):
-        session.say(f"[yellow]{density}:[/yellow] {note}")
+    session.notes(density or arguments[-1], result["notes"])
     session.result(result)

@@ -50,4 +50,5 @@ def evaluate(
             ),
         },
     )
+    session.notes(data, result["notes"])
     session.result(result)

@@ -48,6 +48,5 @@ def predict(
             "points per second": f"{result['points_per_second']:,.0f}",
         },
     )
-    for note in result["notes"]:
-        session.say(f"[yellow]{output}:[/yellow] {note}")
+    session.notes(output, result["notes"])
     session.result(result)

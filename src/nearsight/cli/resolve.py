@@ -7,11 +7,20 @@ from typing import Any
 from nearsight.coreset.protocol import METHODS, SelectionMethod
 from nearsight.engines import ENGINES, Engine
 from nearsight.io.extxyz import Frame
+from nearsight.model.file import load_model
 from nearsight.workflows.config import Config, StudyConfig, read_mapping, read_yaml
 from nearsight.workflows.plan import build
 from nearsight.workflows.recipe_engine import recipe_engine
 
-__all__ = ["build_engine", "build_method", "engine_of", "engine_to_label", "read_config", "read_study_config"]
+__all__ = [
+    "build_engine",
+    "build_method",
+    "engine_for_energy",
+    "engine_of",
+    "engine_to_label",
+    "read_config",
+    "read_study_config",
+]
 
 
 def build_engine(name: str, config: Path | None) -> Engine:
@@ -24,6 +33,13 @@ def engine_to_label(name: str | None, config: Path | None, frames: Sequence[Fram
     if name is None and config is None and (chosen := recipe_engine(frames)) is not None:
         name, settings = chosen
         return ENGINES[name].from_settings(settings)
+    return build_engine(name or "lcao", config)
+
+
+def engine_for_energy(name: str | None, config: Path | None, model: Path | None) -> Engine:
+    """The engine that a person names, or else the one behind the data of the model, k-points and all."""
+    if name is None and config is None and model is not None and (known := load_model(model).engine):
+        return engine_of(known)
     return build_engine(name or "lcao", config)
 
 

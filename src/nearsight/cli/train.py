@@ -37,4 +37,5 @@ def train(
             "training": f"{result.seconds:.1f} s",
         },
     )
+    session.notes(output, result.notes)
     session.result(result.as_json())

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from nearsight.engines.protocol import Engine, NonSelfConsistent
+from nearsight.engines.spin import spin_notes
 from nearsight.errors import GridMismatchError, InputError
 from nearsight.field import ScalarField
 from nearsight.grid import UniformGrid
@@ -97,8 +98,8 @@ def energy_of_file(density: Path | str, structure: Path | str | Structure, engin
             f"the atoms stored in {density} are not those of the structure; give the one it is of"
         )
     rho = field.rescaled(n_electrons).field
-    notes = {"notes": snapshot.provenance.get("notes", [])}
-    return _summary(engine.harris(atoms, rho, output_density=True), atoms, rho, engine) | notes
+    result = _summary(engine.harris(atoms, rho, output_density=True), atoms, rho, engine)
+    return result | {"notes": [*snapshot.provenance.get("notes", []), *result["notes"]]}
 
 
 def _in_cell_of(structure: Structure, snapshot: Snapshot) -> ScalarField | None:
@@ -137,5 +138,6 @@ def _summary(
         "formula": structure.formula,
         "n_atoms": structure.n_atoms,
         "shape": list(density.grid.shape),
+        "notes": spin_notes(structure.species),
         "engine": to_plain(engine.fingerprint()),
     }

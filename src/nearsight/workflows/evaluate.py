@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from nearsight.engines.protocol import Engine
+from nearsight.engines.spin import spin_notes
 from nearsight.errors import InputError, StoreError
 from nearsight.inference.predictor import predict_density
 from nearsight.model.density_model import DensityModel
@@ -65,7 +66,12 @@ def evaluate(
         extras = {"clipped_charge": prediction.clipped_charge, "factor": prediction.factor}
         results.append(judge.score(prediction.density) | extras)
     progress("evaluating", len(numbers), len(numbers))
-    return {**mean_errors(results), "split": split or "all", "per_snapshot": results}
+    return {
+        **mean_errors(results),
+        "split": split or "all",
+        "notes": spin_notes(model.elements),
+        "per_snapshot": results,
+    }
 
 
 def _engine(dataset: Dataset, engine_for: EngineFor | None) -> Engine | None:

@@ -1,10 +1,13 @@
 """`describe`: what an artefact holds and where it comes from."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ase.data import chemical_symbols
+from ase.data import atomic_numbers, chemical_symbols
+from ase.formula import Formula
 
+from nearsight.engines.spin import spin_notes
 from nearsight.errors import InputError
 from nearsight.io.density import read_snapshot
 from nearsight.model.file import load_model
@@ -44,7 +47,9 @@ def _dataset(data: Dataset) -> dict[str, Any]:
         "grid points": sum(i.shape[0] * i.shape[1] * i.shape[2] for i in infos),
         "failures": len(data.failures()),
         "engine": "from files" if data.engine is None else data.engine["engine"],
+        "k-points": "unknown" if data.engine is None else data.engine.get("k_points", "gamma"),
         "spin": "unknown" if data.engine is None else data.engine.get("spin", "unknown"),
+        **_notes({atomic_numbers[s] for f in {i.formula for i in infos} for s in Formula(f).count()}),
         "digest": data.digest(),
         "engine_fingerprint": data.engine or {},
         "trajectories": data.trajectories(),
@@ -63,6 +68,11 @@ def _dataset(data: Dataset) -> dict[str, Any]:
             for i in infos
         ],
     }
+
+
+def _notes(species: Iterable[int]) -> dict[str, str]:
+    notes = spin_notes(species)
+    return {"note": "; ".join(notes)} if notes else {}
 
 
 def _coreset(path: Path) -> dict[str, Any]:
@@ -89,6 +99,7 @@ def _model(path: Path) -> dict[str, Any]:
     return {
         "kind": "model",
         "elements": ", ".join(chemical_symbols[z] for z in model.elements),
+        **_notes(model.elements),
         "descriptor": model.descriptor.name,
         "features": model.descriptor.n_features,
         "target": model.target.kind,

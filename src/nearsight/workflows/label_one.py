@@ -7,6 +7,7 @@ from typing import Any
 
 from nearsight.engines.protocol import Engine, GroundState
 from nearsight.engines.resources import memory_estimate_mb, with_threads
+from nearsight.engines.spin import spin_notes
 from nearsight.errors import InputError, NearsightError, StoreError
 from nearsight.grid import UniformGrid
 from nearsight.io.extxyz import Frame
@@ -68,7 +69,7 @@ def label_one(path: Path, engine: Engine, choice: GridChoice, item: tuple[int, F
     except StoreError:
         if not _is_stored(dataset, number, frame):
             raise
-    return Outcome(number, warnings=_warnings(state))
+    return Outcome(number, warnings=_warnings(frame, state))
 
 
 def megabytes(engine: Engine, choice: GridChoice, item: tuple[int, Frame]) -> float:
@@ -110,13 +111,15 @@ def _provenance(engine: Engine, frame: Frame, state: GroundState) -> dict[str, A
         "terms": state.terms,
         "n_iterations": state.n_iterations,
         "residual": state.residual,
-        "warnings": _warnings(state),
+        "warnings": _warnings(frame, state),
+        "n_k_points": len(state.k_points),
         "seconds": state.seconds,
         "software": software(),
         "machine": machine(),
     }
 
 
-def _warnings(state: GroundState) -> tuple[str, ...]:
-    """What the engine warned of, each once."""
-    return tuple(dict.fromkeys(one_line(str(text)) for text in state.warnings))
+def _warnings(frame: Frame, state: GroundState) -> tuple[str, ...]:
+    """What the engine warned of, each once, and that electrons have no spin here where that matters."""
+    texts = [*state.warnings, *spin_notes(frame.structure.species)]
+    return tuple(dict.fromkeys(one_line(str(text)) for text in texts))

@@ -6,6 +6,7 @@ from typing import Any
 import ase.io
 from ase import Atoms
 
+from nearsight.engines.spin import spin_notes
 from nearsight.errors import FileFormatError, InputError, StructureError
 from nearsight.grid import UniformGrid
 from nearsight.inference.predictor import predict_density
@@ -50,7 +51,7 @@ def predict(
     -------
     dict
         Formula, shape, electrons, clipped charge, factor of the rescaling, seconds, and notes: what the
-        format made it change.
+        format made it change, and whether spin is missing.
 
     Raises
     ------
@@ -87,7 +88,7 @@ def predict(
         "factor": found.factor,
         "seconds": found.seconds,
         "points_per_second": found.points_per_second,
-        "notes": list(notes),
+        "notes": [*notes, *spin_notes(atoms.species)],
     }
 
 

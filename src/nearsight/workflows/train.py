@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nearsight.engines.spin import spin_notes
 from nearsight.errors import StoreError
 from nearsight.model.density_model import DensityModel
 from nearsight.model.file import save_model
@@ -51,6 +52,11 @@ class TrainSummary:
     seconds: float
     history: list[dict[str, float]]
 
+    @property
+    def notes(self) -> list[str]:
+        """What every result of the model must say."""
+        return spin_notes(self.model.elements)
+
     def as_json(self) -> dict[str, Any]:
         """Machine-readable result."""
         known = self.validation_nrmse_percent == self.validation_nrmse_percent
@@ -62,6 +68,7 @@ class TrainSummary:
             "seconds": self.seconds,
             "history": self.history,
             "model_digest": self.model.digest(),
+            "notes": self.notes,
         }
 
 
