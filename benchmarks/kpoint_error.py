@@ -32,7 +32,7 @@ MESHES = {"gamma": "gamma", "2x2x2": [2, 2, 2], "3x3x3": [3, 3, 3]}
 SPACING = 0.425
 #: far below the errors of a model (about 1 %), and cheap
 TOLERANCE = 2e-5
-N_POINTS = 400_000
+N_POINTS = 250_000
 
 
 def recipe(repeat: int, n_train: int, frames: int, n_test: int) -> Recipe:
@@ -146,8 +146,8 @@ def main() -> None:
     arguments = parser.parse_args()
     out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
-    label_all(out, "al32", frames_of(recipe(2, 4, 2, 2)), dict(MESHES), arguments.threads)
-    label_all(out, "al108", frames_of(recipe(3, 3, 1, 2)), {"gamma": "gamma"}, arguments.threads)
+    label_all(out, "al32", frames_of(recipe(2, 3, 2, 2)), dict(MESHES), arguments.threads)
+    label_all(out, "al108", frames_of(recipe(3, 2, 1, 2)), {"gamma": "gamma"}, arguments.threads)
     if arguments.label_only:
         return
     names = [f"al32-{mesh}" for mesh in MESHES] + ["al108-gamma"]

@@ -13,7 +13,7 @@ from nearsight.kernel_cache import ensure_writable_cache, home_folder
 
 if TYPE_CHECKING:
     from nearsight.calculator import NearsightCalculator
-    from nearsight.engines import LcaoEngine, LcaoSettings
+    from nearsight.engines import LcaoEngine, LcaoSettings, PlanewaveEngine, PlanewaveSettings
     from nearsight.field import ScalarField
     from nearsight.grid import UniformGrid
     from nearsight.inference.predictor import predict_density
@@ -49,6 +49,8 @@ _WHERE = {
     "LcaoEngine": "engines",
     "LcaoSettings": "engines",
     "NearsightCalculator": "calculator",
+    "PlanewaveEngine": "engines",
+    "PlanewaveSettings": "engines",
     "PointSet": "points",
     "ScalarField": "field",
     "Snapshot": "snapshot",
@@ -80,6 +82,8 @@ __all__ = [
     "LcaoEngine",
     "LcaoSettings",
     "NearsightCalculator",
+    "PlanewaveEngine",
+    "PlanewaveSettings",
     "PointSet",
     "ScalarField",
     "Snapshot",
