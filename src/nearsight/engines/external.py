@@ -1,13 +1,11 @@
-"""What adapters of external codes share: folders, runs, settings, and the checks before them."""
+"""What adapters of external codes share: folders, runs, and the checks before them."""
 
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar, get_args
 
 import numpy as np
 
@@ -20,34 +18,6 @@ from nearsight.structure import Structure
 #: how far, relative to the electron count, the integral of a density given to `harris` may be off
 CHARGE_TOLERANCE = 1e-2
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-Settings = TypeVar("Settings")
-
-
-def settings_from(kind: type[Settings], values: Mapping[str, Any], engine: str) -> Settings:
-    """A settings dataclass from the keys and values of a file.
-
-    Raises
-    ------
-    InputError
-        An unknown key, or a value of the wrong type.
-    """
-    known = {f.name: f.type for f in fields(kind)}  # type: ignore[arg-type]
-    for key, value in values.items():
-        if key not in known:
-            raise InputError(f"unknown {engine} setting '{key}'; known: {', '.join(known)}")
-        if known[key] is not Any and not _fits(value, known[key]):
-            wanted = getattr(known[key], "__name__", str(known[key]))
-            raise InputError(f"{engine} setting {key} must be {wanted}, not {value!r}")
-    return kind(**values)
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    """Whether a value is of an annotated type; whole numbers are numbers, true and false are not."""
-    kinds = get_args(kind) or (kind,)
-    if float in kinds:
-        kinds = (*kinds, int)
-    return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
 
 
 @contextmanager

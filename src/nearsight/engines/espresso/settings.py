@@ -1,11 +1,10 @@
 """`EspressoSettings`: what decides the numbers of the `quantum_espresso` engine, and where the program is."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import dataclass, field
+from typing import ClassVar
 
-from nearsight.engines.external import settings_from
 from nearsight.engines.kpoints import KSampling
+from nearsight.engines.settings import EngineSettings
 from nearsight.errors import InputError
 
 #: functionals by their PySCF names, in Quantum ESPRESSO's spelling
@@ -13,7 +12,7 @@ FUNCTIONALS = {"PBE": "PBE", "PBEsol": "PBESOL", "LDA,PW": "sla-pw-nogx-nogc", "
 
 
 @dataclass(frozen=True)
-class EspressoSettings:
+class EspressoSettings(EngineSettings):
     """Settings of Quantum ESPRESSO.
 
     Parameters
@@ -51,10 +50,11 @@ class EspressoSettings:
         A value out of its range, or a functional that is not among those named.
     """
 
+    engine: ClassVar[str] = "quantum_espresso"
     pseudopotential: str = "gth-pbe"
     functional: str = "PBE"
     ecut: float | None = None
-    k_points: Any = "gamma"
+    k_points: KSampling = field(default_factory=KSampling)
     smearing_kelvin: float = 1000.0
     energy_tolerance: float = 1e-9
     max_iterations: int = 100
@@ -65,27 +65,11 @@ class EspressoSettings:
     timeout: float | None = None
     folder: str | None = None
 
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """Settings from the keys and values of a file; raises `InputError` for what it does not take."""
-        return settings_from(cls, values, "quantum_espresso")
-
     def __post_init__(self) -> None:
-        if self.functional not in FUNCTIONALS:
-            raise InputError(
-                f"quantum_espresso is used with {', '.join(FUNCTIONALS)}, not with '{self.functional}'"
-            )
-        for name in ("energy_tolerance", "mixing"):
-            if not getattr(self, name) > 0:
-                raise InputError(
-                    f"quantum_espresso setting {name} must be positive, not {getattr(self, name)}"
-                )
-        for name in ("ecut", "timeout"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise InputError(f"quantum_espresso setting {name} must be positive, not {value}")
+        self._require_functional(self.functional, FUNCTIONALS)
+        self._require_positive("energy_tolerance", "mixing", "ecut", "timeout")
         if self.max_iterations < 1 or self.mixing > 1 or not self.smearing_kelvin >= 0:
             raise InputError(
                 "quantum_espresso settings need max_iterations ≥ 1, mixing ≤ 1 and smearing_kelvin ≥ 0"
             )
-        object.__setattr__(self, "k_points", KSampling.from_setting(self.k_points))
+        self._settle_k_points(self.k_points)

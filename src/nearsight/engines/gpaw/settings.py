@@ -4,13 +4,12 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import ClassVar
 
-from nearsight.engines.external import settings_from
 from nearsight.engines.kpoints import KSampling
+from nearsight.engines.settings import EngineSettings
 from nearsight.errors import InputError
 
 #: environment variable that names the Python of an environment with GPAW
@@ -18,7 +17,7 @@ PYTHON_VARIABLE = "NEARSIGHT_GPAW_PYTHON"
 
 
 @dataclass(frozen=True)
-class GpawSettings:
+class GpawSettings(EngineSettings):
     """Settings of GPAW, in its plane-wave mode with its standard PAW setups.
 
     Parameters
@@ -49,9 +48,10 @@ class GpawSettings:
         A value out of its range.
     """
 
+    engine: ClassVar[str] = "gpaw"
     functional: str = "PBE"
     ecut: float = 15.0
-    k_points: Any = "gamma"
+    k_points: KSampling = field(default_factory=KSampling)
     smearing_kelvin: float = 1000.0
     density_tolerance: float = 1e-6
     max_iterations: int = 200
@@ -60,18 +60,11 @@ class GpawSettings:
     timeout: float | None = None
     folder: str | None = None
 
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """Settings from the keys and values of a file; raises `InputError` for what it does not take."""
-        return settings_from(cls, values, "gpaw")
-
     def __post_init__(self) -> None:
-        for name in ("ecut", "density_tolerance"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"gpaw setting {name} must be positive, not {getattr(self, name)}")
+        self._require_positive("ecut", "density_tolerance")
         if self.max_iterations < 1 or not self.smearing_kelvin >= 0 or not (self.timeout or 1.0) > 0:
             raise InputError("gpaw settings need max_iterations ≥ 1, smearing_kelvin ≥ 0 and timeout > 0")
-        object.__setattr__(self, "k_points", KSampling.from_setting(self.k_points))
+        self._settle_k_points(self.k_points)
 
 
 def gpaw_python(settings: GpawSettings) -> str:

@@ -1,22 +1,15 @@
 """`LcaoSettings`: everything that decides the numbers of the `lcao` engine."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Self, get_args
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 from nearsight.engines.kpoints import KSampling
+from nearsight.engines.settings import SelfConsistentSettings
 from nearsight.errors import InputError
-
-#: what other codes call what this engine has not
-_MAGNETIC = ("magnetic_moments", "magmoms", "nspin", "spin_polarised", "spin_polarized", "multiplicity")
-_NO_SPIN = (
-    "this engine has no spin polarisation, every state holds two electrons; for magnetic materials the "
-    "unpolarised density is what it can give: leave it out or say 'unpolarised'"
-)
 
 
 @dataclass(frozen=True)
-class LcaoSettings:
+class LcaoSettings(SelfConsistentSettings):
     """Settings of the embedded engine.
 
     Parameters
@@ -65,6 +58,7 @@ class LcaoSettings:
         A value out of its range, or a minimal basis.
     """
 
+    engine: ClassVar[str] = "lcao"
     basis: str = "gth-dzvp-molopt-sr"
     basis_file: str | None = None
     pseudopotential: str = "gth-pbe"
@@ -82,47 +76,11 @@ class LcaoSettings:
     memory_limit_mb: float = 1500.0
     threads: int | None = None
 
-    @classmethod
-    def from_mapping(cls, settings: Mapping[str, Any]) -> Self:
-        """Settings from the keys and values of a file; raises `InputError` for what it does not take."""
-        known = {f.name: f.type for f in fields(cls)}
-        for key, value in settings.items():
-            if key in _MAGNETIC:
-                raise InputError(f"lcao setting {key}: {_NO_SPIN}")
-            if key not in known:
-                raise InputError(f"unknown lcao setting '{key}'; known: {', '.join(known)}")
-            if key != "k_points" and not _fits(value, known[key]):
-                wanted = getattr(known[key], "__name__", str(known[key]))
-                raise InputError(f"lcao setting {key} must be {wanted}, not {value!r}")
-        return cls(**settings)
-
     def __post_init__(self) -> None:
-        object.__setattr__(self, "k_points", KSampling.from_setting(self.k_points))
-        if self.spin != "unpolarised":
-            raise InputError(f"lcao setting spin: {_NO_SPIN}, not {self.spin!r}")
+        super().__post_init__()
+        self._require_positive("orbital_cutoff")
         if "szv" in self.basis.lower():
             raise InputError(
                 f"the basis '{self.basis}' is minimal: its densities are wrong by 8-15 %, too much for "
                 "training data; use 'gth-dzvp-molopt-sr' or larger"
             )
-        positive = ("density_tolerance", "mixing", "orbital_cutoff", "memory_limit_mb")
-        for name in positive:
-            if not getattr(self, name) > 0:
-                raise InputError(f"lcao setting {name} must be positive, not {getattr(self, name)}")
-        for name in ("max_iterations", "mixing_depth"):
-            if getattr(self, name) < 1:
-                raise InputError(f"lcao setting {name} must be at least 1, not {getattr(self, name)}")
-        if not self.smearing_kelvin >= 0 or self.mixing > 1 or not (self.kerker or 0.0) >= 0:
-            raise InputError("lcao settings need smearing_kelvin ≥ 0, kerker ≥ 0 and 0 < mixing ≤ 1")
-        if self.spacing is not None and not self.spacing > 0:
-            raise InputError(f"lcao setting spacing must be positive, not {self.spacing}")
-        if self.threads is not None and self.threads < 1:
-            raise InputError(f"lcao setting threads must be at least 1, not {self.threads}")
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    """Whether a value is of an annotated type; whole numbers are numbers, true and false are not."""
-    kinds = get_args(kind) or (kind,)
-    if float in kinds:
-        kinds = (*kinds, int)
-    return isinstance(value, kinds) and not isinstance(value, bool)

@@ -1,25 +1,19 @@
 """`PlanewaveSettings`: everything that decides the numbers of the `planewave` engine."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from math import ceil
-from typing import Any, Self, get_args
+from typing import ClassVar
 
 from nearsight.engines.kpoints import KSampling
+from nearsight.engines.settings import SelfConsistentSettings
 from nearsight.errors import InputError
 
 #: states beyond the filled ones: at least so many, and this part of the filled ones
 _FEWEST_EXTRA, _EXTRA_PART = 4, 0.12
-#: what other codes call what this engine has not
-_MAGNETIC = ("magnetic_moments", "magmoms", "nspin", "spin_polarised", "spin_polarized", "multiplicity")
-_NO_SPIN = (
-    "this engine has no spin polarisation, every state holds two electrons; for magnetic materials the "
-    "unpolarised density is what it can give: leave it out or say 'unpolarised'"
-)
 
 
 @dataclass(frozen=True)
-class PlanewaveSettings:
+class PlanewaveSettings(SelfConsistentSettings):
     """Settings of the plane-wave engine.
 
     Parameters
@@ -66,6 +60,7 @@ class PlanewaveSettings:
         A value out of its range, or spin.
     """
 
+    engine: ClassVar[str] = "planewave"
     pseudopotential: str = "gth-pbe"
     functional: str = "PBE"
     ecut: float | None = None
@@ -83,34 +78,9 @@ class PlanewaveSettings:
     device: str = "cpu"
     threads: int | None = None
 
-    @classmethod
-    def from_mapping(cls, settings: Mapping[str, Any]) -> Self:
-        """Settings from the keys and values of a file; raises `InputError` for what it does not take."""
-        known = {f.name: f.type for f in fields(cls)}
-        for key, value in settings.items():
-            if key in _MAGNETIC:
-                raise InputError(f"planewave setting {key}: {_NO_SPIN}")
-            if key not in known:
-                raise InputError(f"unknown planewave setting '{key}'; known: {', '.join(known)}")
-            if key != "k_points" and not _fits(value, known[key]):
-                wanted = getattr(known[key], "__name__", str(known[key]))
-                raise InputError(f"planewave setting {key} must be {wanted}, not {value!r}")
-        return cls(**settings)
-
     def __post_init__(self) -> None:
-        object.__setattr__(self, "k_points", KSampling.from_setting(self.k_points))
-        if self.spin != "unpolarised":
-            raise InputError(f"planewave setting spin: {_NO_SPIN}, not {self.spin!r}")
-        for name in ("density_tolerance", "mixing", "memory_limit_mb", "ecut", "spacing"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise InputError(f"planewave setting {name} must be positive, not {value}")
-        for name in ("max_iterations", "mixing_depth", "threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"planewave setting {name} must be at least 1, not {value}")
-        if not self.smearing_kelvin >= 0 or self.mixing > 1 or not (self.kerker or 0.0) >= 0:
-            raise InputError("planewave settings need smearing_kelvin ≥ 0, kerker ≥ 0 and 0 < mixing ≤ 1")
+        super().__post_init__()
+        self._require_positive("ecut")
         if self.extra_states is not None and self.extra_states < 0:
             raise InputError(f"planewave setting extra_states must not be negative, not {self.extra_states}")
 
@@ -120,11 +90,3 @@ class PlanewaveSettings:
         if self.extra_states is not None:
             return filled + self.extra_states
         return filled + max(_FEWEST_EXTRA, ceil(_EXTRA_PART * filled))
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    """Whether a value is of an annotated type; whole numbers are numbers, true and false are not."""
-    kinds = get_args(kind) or (kind,)
-    if float in kinds:
-        kinds = (*kinds, int)
-    return isinstance(value, kinds) and not isinstance(value, bool)

@@ -1,11 +1,10 @@
 """`SparcSettings`: what decides the numbers of the `sparc` engine, and where the program is."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import dataclass, field
+from typing import ClassVar
 
-from nearsight.engines.external import settings_from
 from nearsight.engines.kpoints import KSampling
+from nearsight.engines.settings import EngineSettings
 from nearsight.errors import InputError
 
 #: functionals by their PySCF names, in SPARC's spelling
@@ -13,7 +12,7 @@ FUNCTIONALS = {"PBE": "GGA_PBE", "PBEsol": "GGA_PBEsol", "LDA,PW": "LDA_PW", "LD
 
 
 @dataclass(frozen=True)
-class SparcSettings:
+class SparcSettings(EngineSettings):
     """Settings of SPARC.
 
     Parameters
@@ -51,11 +50,12 @@ class SparcSettings:
         A value out of its range, or a functional that is not among those named.
     """
 
+    engine: ClassVar[str] = "sparc"
     pseudopotential: str = "gth-pbe"
     functional: str = "PBE"
     spacing: float | None = None
     order: int = 12
-    k_points: Any = "gamma"
+    k_points: KSampling = field(default_factory=KSampling)
     smearing_kelvin: float = 1000.0
     scf_tolerance: float = 1e-5
     max_iterations: int = 100
@@ -65,21 +65,9 @@ class SparcSettings:
     timeout: float | None = None
     folder: str | None = None
 
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """Settings from the keys and values of a file; raises `InputError` for what it does not take."""
-        return settings_from(cls, values, "sparc")
-
     def __post_init__(self) -> None:
-        if self.functional not in FUNCTIONALS:
-            raise InputError(f"sparc is used with {', '.join(FUNCTIONALS)}, not with '{self.functional}'")
-        for name in ("smearing_kelvin", "scf_tolerance", "mixing"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"sparc setting {name} must be positive, not {getattr(self, name)}")
-        for name in ("spacing", "timeout"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise InputError(f"sparc setting {name} must be positive, not {value}")
+        self._require_functional(self.functional, FUNCTIONALS)
+        self._require_positive("smearing_kelvin", "scf_tolerance", "mixing", "spacing", "timeout")
         if self.order < 2 or self.order % 2 or self.max_iterations < 1 or self.mixing > 1:
             raise InputError("sparc settings need an even order, max_iterations ≥ 1 and mixing ≤ 1")
-        object.__setattr__(self, "k_points", KSampling.from_setting(self.k_points))
+        self._settle_k_points(self.k_points)
