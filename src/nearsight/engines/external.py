@@ -1,4 +1,4 @@
-"""What adapters of external codes share: folders, runs, and the checks before them."""
+"""What adapters of external codes share: folders and runs."""
 
 import os
 import subprocess
@@ -7,16 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
+from nearsight.errors import InputError, NearsightError
 
-from nearsight.errors import ChargeError, GridMismatchError, InputError, NearsightError, StructureError
-from nearsight.field import ScalarField
-from nearsight.grid import UniformGrid
-from nearsight.neighbours import require_separated_atoms
-from nearsight.structure import Structure
-
-#: how far, relative to the electron count, the integral of a density given to `harris` may be off
-CHARGE_TOLERANCE = 1e-2
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -86,26 +78,3 @@ def last_words(output: str) -> str:
     """The last line that says something, for a message of one line."""
     lines = [line.strip() for line in output.splitlines() if line.strip(" %=-*\t")]
     return lines[-1][:200] if lines else "it printed nothing"
-
-
-def require_cell(structure: Structure, grid: UniformGrid) -> None:
-    """Refuse a grid of another cell (`GridMismatchError`) and touching atoms (`StructureError`)."""
-    if not np.allclose(grid.cell, structure.cell, rtol=0, atol=1e-4):
-        raise GridMismatchError("the grid's cell differs from the structure's cell")
-    require_separated_atoms(structure)
-
-
-def require_right_handed(structure: Structure, name: str) -> None:
-    """Raise `StructureError` for a left-handed cell, which some codes mistake."""
-    if np.linalg.det(structure.cell) < 0:
-        raise StructureError(f"{name} needs a right-handed cell; exchange two of the cell vectors")
-
-
-def require_charge(density: ScalarField, n_electrons: float) -> None:
-    """Raise `ChargeError` where a density is more than 1 % off the electron count."""
-    found = density.integrate()
-    if not abs(found - n_electrons) <= CHARGE_TOLERANCE * n_electrons:
-        raise ChargeError(
-            f"the density integrates to {found:.6g} electrons where the structure has {n_electrons:g}; "
-            "check its units (e/bohr³), or rescale it"
-        )

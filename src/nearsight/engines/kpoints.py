@@ -15,8 +15,13 @@ import spglib
 
 from nearsight.engines.symmetry import Symmetry
 from nearsight.errors import InputError
+from nearsight.field import ScalarField
 from nearsight.grid import UniformGrid
 from nearsight.structure import Structure
+
+#: the part of a density that may lack its structure's symmetry before that is not used: the energy is then
+#: off by the square
+_SYMMETRY_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +61,13 @@ class KPoints:
         """Where Bloch functions can be chosen real: 2k is a reciprocal vector; shape (n_k,), bool."""
         doubled = 2 * self.fractional
         return np.asarray(np.abs(doubled - np.rint(doubled)).max(axis=1) < 1e-9)
+
+    def symmetrised(self, values: np.ndarray) -> np.ndarray:
+        """Values (n1, n2, n3) on a grid with the symmetry that the points were reduced with.
+
+        The waves of a grid seldom have all of it: what is made from them by FFT may be off at the last ones.
+        """
+        return values if self.symmetry is None else self.symmetry.symmetrise(values)
 
     def cartesian(self, cell: np.ndarray) -> np.ndarray:
         """In 1/bohr for a cell (3, 3) in bohr, shape (n_k, 3)."""
@@ -132,13 +144,23 @@ class KSampling:
         n1, n2, n3 = (max(1, int(np.ceil(length / self.spacing - 1e-9))) for length in lengths)
         return n1, n2, n3
 
-    def points(self, structure: Structure, grid: UniformGrid) -> KPoints:
-        """The irreducible points for a structure whose density lies on a grid."""
+    def points(self, structure: Structure, grid: UniformGrid, density: ScalarField | None = None) -> KPoints:
+        """The irreducible points for a structure whose density lies on a grid.
+
+        They are reduced by the structure's symmetry, unless a density that lacks it is given.
+        """
         mesh = self.mesh_for(structure.cell)
         if mesh == (1, 1, 1):
             return KPoints.gamma()
         symmetry = Symmetry.of(structure, grid) if self.symmetry else None
-        return _reduced(mesh, None if symmetry is None else symmetry.keeping_mesh(mesh))
+        points = _reduced(mesh, None if symmetry is None else symmetry.keeping_mesh(mesh))
+        return points if density is None or _has_symmetry(density, points) else _reduced(mesh, None)
+
+
+def _has_symmetry(density: ScalarField, points: KPoints) -> bool:
+    """Whether a density has the symmetry that wave vectors were reduced with."""
+    difference = np.abs(density.values - points.symmetrised(density.values)).sum()
+    return bool(difference <= _SYMMETRY_TOLERANCE * np.abs(density.values).sum())
 
 
 def _reduced(mesh: tuple[int, int, int], symmetry: Symmetry | None) -> KPoints:

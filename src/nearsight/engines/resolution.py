@@ -13,22 +13,47 @@ hartree per atom for simple metals, semiconductors and C, and within 1e-3 for wa
 metals, whose single forces are within 1e-2 hartree/bohr: use 0.12–0.16 bohr where forces matter.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
+from ase.data import chemical_symbols
 from scipy.integrate import simpson
 
 from nearsight.atomic.radial import RadialDensity
 from nearsight.engines.pseudopotential import GthPotential
+from nearsight.grid import UniformGrid
 
 _PER_R_LOC, _FINEST_BY_R_LOC = 0.75, 0.20
 #: electrons that one wave of the free atom's density may hold beyond the grid's reach
 _SMALLEST_WAVE = 0.01
 _COARSEST, _FINEST, _STEP = 0.32, 0.08, 0.005
+#: how many times coarser than needed a grid may be before it is worth a warning
+_COARSE = 1.05
 
 
 def required_spacing(potential: GthPotential, atom: RadialDensity) -> float:
     """Spacing in bohr that an element needs, by the two rules above."""
     by_potential = max(_PER_R_LOC * potential.r_loc, _FINEST_BY_R_LOC)
     return min(by_potential, _spacing_by_density(atom))
+
+
+def coarseness(grid: UniformGrid, needed: Mapping[int, float]) -> tuple[str, ...]:
+    """A warning where a grid is coarser than some element needs.
+
+    Parameters
+    ----------
+    grid : UniformGrid
+    needed : mapping of int to float
+        Spacing in bohr that each element needs, by atomic number.
+    """
+    hardest = min(needed, key=lambda z: needed[z])
+    found = float(grid.spacing.max())
+    if found <= _COARSE * needed[hardest]:
+        return ()
+    return (
+        f"the grid's spacing of {found:.3f} bohr is coarser than the {needed[hardest]:.3f} bohr that "
+        f"{chemical_symbols[hardest]} needs: energies and forces ripple with the atoms' places on the grid",
+    )
 
 
 def _spacing_by_density(atom: RadialDensity) -> float:

@@ -11,11 +11,12 @@ from typing import Any, Self
 import numpy as np
 
 from nearsight.atomic.radial import RadialDensity
+from nearsight.engines.checks import require_cell, require_charge
 from nearsight.engines.espresso.input_file import INPUT, PREFIX, write_input
 from nearsight.engines.espresso.output import EspressoOutput, read_output
 from nearsight.engines.espresso.program import pw_command, qepy_python
 from nearsight.engines.espresso.settings import EspressoSettings
-from nearsight.engines.external import require_cell, require_charge, run_program, workspace
+from nearsight.engines.external import run_program, workspace
 from nearsight.engines.kpoints import KPoints
 from nearsight.engines.potential_resolution import cutoff_of_spacing, potential_spacing
 from nearsight.engines.potential_sources import free_atom, load

@@ -17,7 +17,8 @@ from ase.data import chemical_symbols
 
 from nearsight.atomic.radial import RadialDensity
 from nearsight.engines.atom_tables import atomic_density as tabulated_density
-from nearsight.engines.external import require_cell, require_right_handed, run_program, workspace
+from nearsight.engines.checks import require_cell, require_right_handed
+from nearsight.engines.external import run_program, workspace
 from nearsight.engines.gpaw.settings import GpawSettings, gpaw_python
 from nearsight.engines.kpoints import KPoints
 from nearsight.engines.protocol import GroundState, NonSelfConsistent

@@ -2,23 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Self
-
-import numpy as np
 
 from nearsight.atomic.radial import RadialDensity
 from nearsight.atomic.superposition import superpose
+from nearsight.engines.checks import require_cell, require_charge, require_even_where_fixed, require_grid
 from nearsight.engines.correction import second_order_correction
 from nearsight.engines.kpoints import KSampling
 from nearsight.engines.lcao.bases import element_basis, file_digest
-from nearsight.engines.lcao.checks import (
-    coarseness,
-    is_symmetric,
-    require_charge,
-    require_even_where_fixed,
-    require_grid,
-)
 from nearsight.engines.lcao.forces import forces as atomic_forces
 from nearsight.engines.lcao.hamiltonian import Geometry
 from nearsight.engines.lcao.scf import (
@@ -34,12 +25,11 @@ from nearsight.engines.protocol import GroundState, NonSelfConsistent
 from nearsight.engines.pseudopotential import load_gth
 from nearsight.engines.radial_atom import solve_atom
 from nearsight.engines.registered import ENGINES
-from nearsight.engines.resolution import required_spacing
+from nearsight.engines.resolution import coarseness, required_spacing
 from nearsight.engines.xc import ExchangeCorrelation
-from nearsight.errors import GridMismatchError, InputError
+from nearsight.errors import InputError
 from nearsight.field import ScalarField
 from nearsight.grid import UniformGrid
-from nearsight.neighbours import require_separated_atoms
 from nearsight.provenance import digest
 from nearsight.structure import Structure
 from nearsight.units import KELVIN
@@ -167,7 +157,7 @@ class LcaoEngine:
             geometry = self._geometry(structure, grid, count)
             start = start or self.starting_density(structure, grid)
             require_grid(start.grid, grid)
-            start = ScalarField(grid, geometry.symmetrised(start.values))
+            start = ScalarField(grid, geometry.k_points.symmetrised(start.values))
             end = self_consistent(geometry, start, self.settings, watch)
             found = None
             if forces:
@@ -232,17 +222,10 @@ class LcaoEngine:
     def _geometry(
         self, structure: Structure, grid: UniformGrid, count: int, density: ScalarField | None = None
     ) -> Geometry:
-        """Set-up of a structure on a grid, the last one kept.
-
-        Wave vectors are reduced by the structure's symmetry, unless a density that lacks it is given.
-        """
-        if not np.allclose(grid.cell, structure.cell, rtol=0, atol=1e-4):
-            raise GridMismatchError("the grid's cell differs from the structure's cell")
+        """Set-up of a structure on a grid, for a given density if there is one; the last one is kept."""
+        require_cell(structure, grid)
         require_even_where_fixed(structure, self.n_electrons(structure), self.settings.smearing_kelvin)
-        require_separated_atoms(structure)
-        points = self.settings.k_points.points(structure, grid)
-        if density is not None and not is_symmetric(density, points):
-            points = replace(self.settings.k_points, symmetry=False).points(structure, grid)
+        points = self.settings.k_points.points(structure, grid, density)
         key = structure.digest() + grid.digest() + digest(points.fractional)
         if self._last is None or self._last[0] != key:
             for z in structure.species:

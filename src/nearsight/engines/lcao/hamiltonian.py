@@ -151,15 +151,7 @@ class Geometry:
         total = np.zeros(self.grid.shape)
         for block, _, part in self.orbitals.map(one, precision):
             total[block.planes, block.columns] += part.reshape(*block.shape, -1)
-        return self.symmetrised(total)
-
-    def symmetrised(self, values: np.ndarray) -> np.ndarray:
-        """Values (n1, n2, n3) with the symmetry that the wave vectors were reduced with.
-
-        The waves of a grid seldom have all of it: what is made from them by FFT may be off at the last ones.
-        """
-        symmetry = self.k_points.symmetry
-        return values if symmetry is None else symmetry.symmetrise(values)
+        return self.k_points.symmetrised(total)
 
 
 def real_form(coefficients: np.ndarray) -> np.ndarray:

@@ -84,7 +84,7 @@ def density_terms(geometry: Geometry, rho: ScalarField, xc: ExchangeCorrelation)
     e_hartree, v_hartree = hartree(rho)
     e_xc, v_xc = xc.evaluate(rho)
     potential = geometry.local_pseudopotential + v_hartree + v_xc
-    return DensityTerms(e_hartree, e_xc, v_xc, geometry.symmetrised(potential))
+    return DensityTerms(e_hartree, e_xc, v_xc, geometry.k_points.symmetrised(potential))
 
 
 def diagonalise(geometry: Geometry, matrices: list[np.ndarray], kt: float) -> Diagonalised:

@@ -2,14 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from nearsight.atomic.radial import RadialDensity
 from nearsight.atomic.superposition import superpose
-from nearsight.engines.kpoints import KPoints
+from nearsight.engines.checks import require_cell, require_charge, require_even_where_fixed, require_grid
 from nearsight.engines.norm_conserving import NormConserving
 from nearsight.engines.planewave.resolution import grid_warnings, required_cutoff, required_grid_spacing
 from nearsight.engines.planewave.settings import PlanewaveSettings
@@ -18,20 +17,15 @@ from nearsight.engines.potential_sources import free_atom, load
 from nearsight.engines.protocol import GroundState, NonSelfConsistent
 from nearsight.engines.registered import ENGINES
 from nearsight.engines.xc import ExchangeCorrelation
-from nearsight.errors import ChargeError, GridMismatchError, InputError
+from nearsight.errors import InputError
 from nearsight.field import ScalarField
 from nearsight.grid import UniformGrid
-from nearsight.neighbours import require_separated_atoms
 from nearsight.provenance import digest
 from nearsight.structure import Structure
 
 if TYPE_CHECKING:
     from nearsight.engines.planewave.calculation import Calculation
 
-#: how far, relative to the electron count, the integral of a density given to `harris` may be off
-_CHARGE_TOLERANCE = 1e-2
-#: the part of a density that may lack its structure's symmetry before that is not used
-_SYMMETRY_TOLERANCE = 1e-5
 #: memory: the process with torch and PySCF (measured), arrays on the grid, sets of orbitals at once
 _PROCESS_MB, _GRID_ARRAYS, _ORBITAL_COPIES = 550.0, 64, 16
 
@@ -191,8 +185,8 @@ class PlanewaveEngine:
         grid = grid or (start.grid if start is not None else self.default_grid(structure))
         calculation = self._calculation(structure, grid)
         start = start or self.starting_density(structure, grid)
-        _require_grid(start.grid, grid)
-        start = _symmetrised(start, calculation.geometry.k_points)
+        require_grid(start.grid, grid)
+        start = ScalarField(grid, calculation.geometry.k_points.symmetrised(start.values))
         end, found = calculation.ground_state(start, watch, with_forces=forces)
         return GroundState(
             density=end.rho,
@@ -222,7 +216,7 @@ class PlanewaveEngine:
         ChargeError
             The density's integral is more than 1 % off the electron count.
         """
-        _require_charge(density, self.n_electrons(structure))
+        require_charge(density, self.n_electrons(structure))
         return self._calculation(structure, density.grid, density).harris(
             density, output_density=output_density
         )
@@ -233,7 +227,7 @@ class PlanewaveEngine:
         The derivative of the free energy with respect to a strain, over the volume, at a fixed number of
         plane waves; negative diagonals push the cell apart (ASE's sign). Raises what `harris` raises.
         """
-        _require_charge(density, self.n_electrons(structure))
+        require_charge(density, self.n_electrons(structure))
         return self._calculation(structure, density.grid, density).stress(density)
 
     def bands(
@@ -260,64 +254,23 @@ class PlanewaveEngine:
         path = np.asarray(path, dtype=np.float64)
         if path.ndim != 2 or path.shape[1] != 3:
             raise InputError(f"a path has shape (n, 3), not {path.shape}")
-        _require_charge(density, self.n_electrons(structure))
+        require_charge(density, self.n_electrons(structure))
         return self._calculation(structure, density.grid, density).bands(density, path, n_states)
-
-    def _require_even(self, structure: Structure) -> None:
-        n = self.n_electrons(structure)
-        if self.settings.smearing_kelvin == 0 and n % 2:
-            raise InputError(
-                f"{structure.formula} has {n:g} electrons, an odd number, which fixed occupations of doubly "
-                "occupied states do not hold; set smearing_kelvin, 1000 for instance"
-            )
 
     def _calculation(
         self, structure: Structure, grid: UniformGrid, density: ScalarField | None = None
     ) -> "Calculation":
-        """Set-up of a structure on a grid, the last one kept.
-
-        Wave vectors are reduced by the structure's symmetry, unless a density that lacks it is given.
-        """
+        """Set-up of a structure on a grid, for a given density if there is one; the last one is kept."""
         # torch takes a second to import: only those who calculate wait for it
         from nearsight.engines.planewave.calculation import Calculation
 
-        if not np.allclose(grid.cell, structure.cell, rtol=0, atol=1e-4):
-            raise GridMismatchError("the grid's cell differs from the structure's cell")
-        self._require_even(structure)
-        k_points = self.settings.k_points.points(structure, grid)
-        if density is not None and not _is_symmetric(density, k_points):
-            k_points = replace(self.settings.k_points, symmetry=False).points(structure, grid)
+        require_cell(structure, grid)
+        require_even_where_fixed(structure, self.n_electrons(structure), self.settings.smearing_kelvin)
+        k_points = self.settings.k_points.points(structure, grid, density)
         key = structure.digest() + grid.digest() + digest(k_points.fractional)
         if self._last is None or self._last[0] != key:
             potentials = {z: self.potential(z) for z in structure.species}
-            require_separated_atoms(structure)
             self._last = None  # free the old one before the new one is made
             ecut = self.cutoff(structure)
             self._last = key, Calculation(structure, grid, potentials, k_points, self.settings, ecut)
         return self._last[1]
-
-
-def _symmetrised(density: ScalarField, points: KPoints) -> ScalarField:
-    if points.symmetry is None:
-        return density
-    return ScalarField(density.grid, points.symmetry.symmetrise(density.values))
-
-
-def _is_symmetric(density: ScalarField, points: KPoints) -> bool:
-    """Whether a density has the symmetry that wave vectors were reduced with."""
-    difference = np.abs(density.values - _symmetrised(density, points).values).sum()
-    return bool(difference <= _SYMMETRY_TOLERANCE * np.abs(density.values).sum())
-
-
-def _require_grid(found: UniformGrid, wanted: UniformGrid) -> None:
-    if not found.matches(wanted):
-        raise GridMismatchError(f"the starting density lies on {found!r}, not on {wanted!r}; resample it")
-
-
-def _require_charge(density: ScalarField, n_electrons: float) -> None:
-    found = density.integrate()
-    if not abs(found - n_electrons) <= _CHARGE_TOLERANCE * n_electrons:
-        raise ChargeError(
-            f"the density integrates to {found:.6g} electrons where the structure has {n_electrons:g}; "
-            "check its units (e/bohr³), or rescale it"
-        )

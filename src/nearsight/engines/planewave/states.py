@@ -216,8 +216,7 @@ def density(geometry: Geometry, states: States, workers: Workers) -> ScalarField
         kept = f > 1e-14
         total += squared(geometry.waves[k], states.vectors[k][kept], f[kept], workers)
     rho = ScalarField(geometry.box, total.cpu().numpy()).resampled(geometry.grid.shape)
-    symmetry = geometry.k_points.symmetry
-    return rho if symmetry is None else ScalarField(rho.grid, symmetry.symmetrise(rho.values))
+    return ScalarField(rho.grid, geometry.k_points.symmetrised(rho.values))
 
 
 def screening(geometry: Geometry, states: States) -> float:

@@ -10,13 +10,8 @@ from typing import Any, Self
 import numpy as np
 
 from nearsight.atomic.radial import RadialDensity
-from nearsight.engines.external import (
-    require_cell,
-    require_charge,
-    require_right_handed,
-    run_program,
-    workspace,
-)
+from nearsight.engines.checks import require_cell, require_charge, require_right_handed
+from nearsight.engines.external import run_program, workspace
 from nearsight.engines.potential_resolution import potential_spacing
 from nearsight.engines.potential_sources import free_atom, load
 from nearsight.engines.protocol import GroundState, NonSelfConsistent
