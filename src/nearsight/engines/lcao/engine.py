@@ -8,6 +8,7 @@ from nearsight.atomic.radial import RadialDensity
 from nearsight.atomic.superposition import superpose
 from nearsight.engines.checks import require_cell, require_charge, require_even_where_fixed, require_grid
 from nearsight.engines.correction import second_order_correction
+from nearsight.engines.free_energy import harris_terms
 from nearsight.engines.kpoints import KSampling
 from nearsight.engines.lcao.bases import element_basis, file_digest
 from nearsight.engines.lcao.forces import forces as atomic_forces
@@ -15,7 +16,6 @@ from nearsight.engines.lcao.hamiltonian import Geometry
 from nearsight.engines.lcao.scf import (
     density_terms,
     diagonalise,
-    harris_terms,
     screening_wave_vector,
     self_consistent,
 )

@@ -1,29 +1,19 @@
-"""The self-consistent cycle, and the energy of one diagonalisation.
-
-Kohn–Sham free energy of orbitals ψ with occupations f and density ρ = Σ f|ψ|²:
-
-    F = Σ f⟨ψ|T + V_nl|ψ⟩ + ∫V_loc ρ + E_H[ρ] + E_xc[ρ] + E_ewald − TS.
-
-Harris–Foulkes free energy of an input density ρ, with ε, f from one diagonalisation in its potential:
-
-    F = Σ f ε − TS − E_H[ρ] + E_xc[ρ] − ∫v_xc ρ + E_ewald,
-
-second order in the error of ρ (Harris, PRB 31, 1770 (1985); Foulkes and Haydock, PRB 39, 12520 (1989)).
-"""
+"""The self-consistent cycle in Gaussian orbitals."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from nearsight.engines.free_energy import DensityTerms, kohn_sham_terms
 from nearsight.engines.hartree import hartree
 from nearsight.engines.lcao.hamiltonian import Geometry
 from nearsight.engines.lcao.settings import LcaoSettings
 from nearsight.engines.lcao.threads import in_threads
-from nearsight.engines.mixing import PulayKerkerMixer, thomas_fermi_wave_vector
+from nearsight.engines.mixing import thomas_fermi_wave_vector
 from nearsight.engines.occupations import Occupations, fermi_dirac
+from nearsight.engines.self_consistency import new_mixer, not_converged, residual_per_electron
 from nearsight.engines.xc import ExchangeCorrelation
-from nearsight.errors import ConvergenceError
 from nearsight.field import ScalarField
 from nearsight.units import KELVIN
 
@@ -31,16 +21,6 @@ from nearsight.units import KELVIN
 EMPTY = 1e-14
 #: residual per electron above which densities are summed in single precision, whose noise is 1e-7
 _SINGLE_PRECISION = 1e-3
-
-
-@dataclass(frozen=True, eq=False)
-class DensityTerms:
-    """What a density alone decides: energies (hartree) and the total potential on the grid."""
-
-    hartree: float
-    xc: float
-    v_xc: np.ndarray
-    potential: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,33 +87,13 @@ def diagonalise(geometry: Geometry, matrices: list[np.ndarray], kt: float) -> Di
     return Diagonalised(eigenvalues, [c[:, :n_states] for _, c in solved], occupations)
 
 
-def harris_terms(
-    geometry: Geometry, rho: ScalarField, terms: DensityTerms, states: Diagonalised
-) -> dict[str, float]:
-    """Parts of the Harris–Foulkes free energy, hartree."""
-    band = np.einsum("k,kn,kn->", geometry.k_points.weights, states.occupations.values, states.eigenvalues)
-    return {
-        "eigenvalues": float(band),
-        "hartree_double_counting": -terms.hartree,
-        "xc_double_counting": terms.xc - float(np.vdot(terms.v_xc, rho.values)) * rho.grid.dv,
-        "ewald": geometry.ewald[0],
-        "minus_ts": states.occupations.minus_ts,
-    }
-
-
-def kohn_sham_terms(
+def _energies(
     geometry: Geometry, rho: ScalarField, states: Diagonalised, terms: DensityTerms
 ) -> dict[str, float]:
     """Parts of the Kohn–Sham free energy of orbitals and their own density, hartree."""
-    return {
-        "kinetic": _expectation(geometry, geometry.kinetic, states),
-        "nonlocal_pseudopotential": _expectation(geometry, geometry.nonlocal_pseudopotential, states),
-        "local_pseudopotential": float(np.vdot(geometry.local_pseudopotential, rho.values)) * rho.grid.dv,
-        "hartree": terms.hartree,
-        "xc": terms.xc,
-        "ewald": geometry.ewald[0],
-        "minus_ts": states.occupations.minus_ts,
-    }
+    kinetic = _expectation(geometry, geometry.kinetic, states)
+    separable = _expectation(geometry, geometry.nonlocal_pseudopotential, states)
+    return kohn_sham_terms(geometry, rho, terms, states, kinetic=kinetic, separable=separable)
 
 
 def _expectation(geometry: Geometry, matrices: list[np.ndarray], states: Diagonalised) -> float:
@@ -177,19 +137,14 @@ def self_consistent(
         if watch is not None:
             watch(iteration, residual)
         if residual < settings.density_tolerance:
-            terms = kohn_sham_terms(geometry, out, states, density_terms(geometry, out, xc))
+            terms = _energies(geometry, out, states, density_terms(geometry, out, xc))
             return Converged(out, states, terms, iteration, residual)
-        mixer = mixer or _mixer(geometry, states, settings)
+        mixer = mixer or new_mixer(geometry.grid, settings, screening_wave_vector(geometry, states))
         rho = ScalarField(geometry.grid, mixer.next_input(rho.values, out.values))
         last, potential = potential, density_terms(geometry, rho, xc).potential
         changes = geometry.on_grid(potential - last, np.float32)
         matrices = [a + b for a, b in zip(matrices, changes, strict=True)]
-    raise ConvergenceError(
-        f"the density of {geometry.structure.formula} did not converge in {settings.max_iterations} "
-        f"iterations (residual {residual:.1e} per electron, wanted {settings.density_tolerance:.1e}); "
-        f"try mixing {settings.mixing / 2:g} instead of {settings.mixing:g}, more max_iterations, "
-        f"or smearing_kelvin {2 * settings.smearing_kelvin + 1000:g}"
-    )
+    raise not_converged(geometry.structure, settings, residual)
 
 
 def _output(
@@ -203,17 +158,9 @@ def _output(
     while True:
         precision = np.float32 if residual > _SINGLE_PRECISION else np.float64
         out = ScalarField(geometry.grid, geometry.density(states.occupied, precision))
-        residual = float(np.abs(out.values - rho.values).sum()) * geometry.grid.dv / geometry.n_electrons
+        residual = residual_per_electron(rho, out, geometry.n_electrons)
         if precision is np.float64 or residual > _SINGLE_PRECISION:
             return out, residual
-
-
-def _mixer(geometry: Geometry, states: Diagonalised, settings: LcaoSettings) -> PulayKerkerMixer:
-    """A mixer whose damping fits the system, judged by the first states."""
-    kerker = settings.kerker if settings.kerker is not None else screening_wave_vector(geometry, states)
-    return PulayKerkerMixer(
-        geometry.grid, fraction=settings.mixing, depth=settings.mixing_depth, kerker=kerker
-    )
 
 
 def screening_wave_vector(geometry: Geometry, states: Diagonalised) -> float:

@@ -6,11 +6,12 @@ import numpy as np
 import torch
 
 from nearsight.engines.correction import second_order_correction
+from nearsight.engines.free_energy import harris_terms
 from nearsight.engines.kpoints import KPoints
 from nearsight.engines.norm_conserving import NormConserving
 from nearsight.engines.planewave.forces import forces
 from nearsight.engines.planewave.geometry import Geometry
-from nearsight.engines.planewave.scf import Converged, density_terms, harris_terms, self_consistent
+from nearsight.engines.planewave.scf import Converged, density_terms, self_consistent
 from nearsight.engines.planewave.settings import PlanewaveSettings
 from nearsight.engines.planewave.states import States, density, lowest, screening, solve
 from nearsight.engines.planewave.stress import stress
