@@ -1,6 +1,7 @@
 """What adapters of external codes share: folders and runs."""
 
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -72,6 +73,23 @@ def run_program(
         said = last_words(done.stdout + "\n" + done.stderr)
         raise NearsightError(f"{name} ended with code {done.returncode}: {said}")
     return done.stdout
+
+
+def python_of(setting: str | None, variable: str, program: str) -> str | None:
+    """The Python of an environment with a program: as set, else of a variable; None where neither says.
+
+    Raises
+    ------
+    InputError
+        What is named is not there.
+    """
+    named = setting or os.environ.get(variable)
+    if not named:
+        return None
+    found = shutil.which(named)
+    if found is None:
+        raise InputError(f"the Python with {program}, '{named}', does not exist or cannot be run")
+    return str(Path(found).absolute())
 
 
 def last_words(output: str) -> str:

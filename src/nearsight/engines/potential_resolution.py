@@ -46,3 +46,8 @@ def potential_spacing(potential: NormConserving, atom: RadialDensity | None = No
 def cutoff_of_spacing(spacing: float) -> float:
     """Hartree up to which a grid of `spacing` (bohr) holds the density of plane waves: (π/h)²/8."""
     return float((np.pi / spacing) ** 2 / 8)
+
+
+def spacing_of_cutoff(ecut: float) -> float:
+    """Spacing in bohr of a grid that holds the density of plane waves up to `ecut` hartree."""
+    return float(np.pi / np.sqrt(8 * ecut))

@@ -10,7 +10,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from nearsight.atomic.radial import RadialDensity
 from nearsight.engines.checks import require_cell, require_charge
 from nearsight.engines.espresso.input_file import INPUT, PREFIX, write_input
 from nearsight.engines.espresso.output import EspressoOutput, read_output
@@ -18,9 +17,9 @@ from nearsight.engines.espresso.program import pw_command, qepy_python
 from nearsight.engines.espresso.settings import EspressoSettings
 from nearsight.engines.external import run_program, workspace
 from nearsight.engines.kpoints import KPoints
-from nearsight.engines.potential_resolution import cutoff_of_spacing, potential_spacing
-from nearsight.engines.potential_sources import free_atom, load
+from nearsight.engines.potential_resolution import cutoff_of_spacing, spacing_of_cutoff
 from nearsight.engines.protocol import GroundState, NonSelfConsistent
+from nearsight.engines.pseudopotential_engine import PseudopotentialEngine
 from nearsight.engines.registered import ENGINES
 from nearsight.errors import ConvergenceError, GridMismatchError, InputError, NearsightError
 from nearsight.field import ScalarField
@@ -37,7 +36,7 @@ _SAVED = Path("out") / f"{PREFIX}.save"
 
 
 @ENGINES.register("quantum_espresso")
-class EspressoEngine:
+class EspressoEngine(PseudopotentialEngine[EspressoSettings]):
     """Plane waves and norm-conserving pseudopotentials by Quantum ESPRESSO.
 
     Ground states come from pw.x (or QEpy's copy of it), Harris energies from QEpy. The program is looked
@@ -84,27 +83,15 @@ class EspressoEngine:
             "k_points": self.settings.k_points.fingerprint(),
         }
 
-    def n_electrons(self, structure: Structure) -> float:
-        """Valence electrons of the neutral cell; raises `UnknownElementError`."""
-        return float(sum(load(self.settings.pseudopotential, int(z)).charge for z in structure.numbers))
-
     def cutoff(self, structure: Structure) -> float:
         """Kinetic energy of the plane waves, hartree: as set, or what the hardest element needs."""
         if self.settings.ecut is not None:
             return self.settings.ecut
-        spacings = (
-            potential_spacing(load(self.settings.pseudopotential, number), self.atomic_density(number))
-            for number in structure.species
-        )
-        return cutoff_of_spacing(min(spacings))
+        return cutoff_of_spacing(self._required_spacing(structure))
 
     def default_grid(self, structure: Structure) -> UniformGrid:
         """The coarsest grid that holds the density of the plane waves without loss."""
-        return UniformGrid.with_spacing(structure.cell, np.pi / np.sqrt(8 * self.cutoff(structure)))
-
-    def atomic_density(self, number: int) -> RadialDensity:
-        """Density of the free atom: from the pseudopotential's file, or solved for a family."""
-        return free_atom(self.settings.pseudopotential, number, self.settings.functional)
+        return UniformGrid.with_spacing(structure.cell, spacing_of_cutoff(self.cutoff(structure)))
 
     def ground_state(
         self, structure: Structure, grid: UniformGrid | None = None, *, forces: bool = True

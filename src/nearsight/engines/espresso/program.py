@@ -4,12 +4,11 @@ QEpy needs an older NumPy and is under the GPL, so it is never imported into thi
 pw.x's main program or `worker.py`, and files go in and out.
 """
 
-import os
 import shlex
 import shutil
-from pathlib import Path
 
 from nearsight.engines.espresso.settings import EspressoSettings
+from nearsight.engines.external import python_of
 from nearsight.errors import InputError
 
 #: environment variable that names the Python of an environment with QEpy
@@ -35,7 +34,7 @@ def pw_command(settings: EspressoSettings) -> list[str]:
         if not words or shutil.which(words[0]) is None:
             raise InputError(f"the quantum_espresso setting command names no program: '{settings.command}'")
         return words
-    python = _python(settings)
+    python = python_of(settings.python, PYTHON_VARIABLE, "QEpy")
     if python is not None:
         return [python, "-m", "qepy", "--pw.x"]
     if shutil.which("pw.x"):
@@ -45,17 +44,7 @@ def pw_command(settings: EspressoSettings) -> list[str]:
 
 def qepy_python(settings: EspressoSettings) -> str:
     """The Python that has QEpy, which Harris energies need; raises `InputError` where there is none."""
-    python = _python(settings)
+    python = python_of(settings.python, PYTHON_VARIABLE, "QEpy")
     if python is None:
         raise InputError(f"Harris energies from Quantum ESPRESSO need QEpy: {_HOW}")
     return python
-
-
-def _python(settings: EspressoSettings) -> str | None:
-    named = settings.python or os.environ.get(PYTHON_VARIABLE)
-    if not named:
-        return None
-    found = shutil.which(named)
-    if found is None:
-        raise InputError(f"the Python with QEpy, '{named}', does not exist or cannot be run")
-    return str(Path(found).absolute())

@@ -21,6 +21,7 @@ from nearsight.engines.checks import require_cell, require_right_handed
 from nearsight.engines.external import run_program, workspace
 from nearsight.engines.gpaw.settings import GpawSettings, gpaw_python
 from nearsight.engines.kpoints import KPoints
+from nearsight.engines.potential_resolution import spacing_of_cutoff
 from nearsight.engines.protocol import GroundState, NonSelfConsistent
 from nearsight.engines.registered import ENGINES
 from nearsight.errors import ConvergenceError, InputError, UnknownElementError
@@ -86,7 +87,7 @@ class GpawEngine:
 
     def default_grid(self, structure: Structure) -> UniformGrid:
         """The coarsest grid that holds the density of the plane waves without loss."""
-        return UniformGrid.with_spacing(structure.cell, np.pi / np.sqrt(8 * self.settings.ecut))
+        return UniformGrid.with_spacing(structure.cell, spacing_of_cutoff(self.settings.ecut))
 
     def atomic_density(self, number: int) -> RadialDensity:
         """Pseudo-density of the setup's free atom, with its compensation charge."""

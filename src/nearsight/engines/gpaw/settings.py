@@ -1,13 +1,11 @@
 """`GpawSettings`: what decides the numbers of the `gpaw` engine, and which Python has the program."""
 
 import importlib.util
-import os
-import shutil
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import ClassVar
 
+from nearsight.engines.external import python_of
 from nearsight.engines.kpoints import KSampling
 from nearsight.engines.settings import EngineSettings
 from nearsight.errors import InputError
@@ -69,12 +67,9 @@ class GpawSettings(EngineSettings):
 
 def gpaw_python(settings: GpawSettings) -> str:
     """The Python that has GPAW; raises `InputError` where there is none."""
-    named = settings.python or os.environ.get(PYTHON_VARIABLE)
-    if named:
-        found = shutil.which(named)
-        if found is None:
-            raise InputError(f"the Python with GPAW, '{named}', does not exist or cannot be run")
-        return str(Path(found).absolute())
+    python = python_of(settings.python, PYTHON_VARIABLE, "GPAW")
+    if python is not None:
+        return python
     if importlib.util.find_spec("gpaw") is not None:
         return sys.executable
     raise InputError(

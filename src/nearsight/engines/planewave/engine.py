@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from nearsight.atomic.radial import RadialDensity
 from nearsight.atomic.superposition import superpose
 from nearsight.engines.checks import require_cell, require_charge, require_even_where_fixed, require_grid
-from nearsight.engines.norm_conserving import NormConserving
-from nearsight.engines.planewave.resolution import grid_warnings, required_cutoff, required_grid_spacing
+from nearsight.engines.planewave.resolution import grid_warnings, required_cutoff
 from nearsight.engines.planewave.settings import PlanewaveSettings
-from nearsight.engines.potential_resolution import potential_spacing
-from nearsight.engines.potential_sources import free_atom, load
+from nearsight.engines.potential_resolution import spacing_of_cutoff
 from nearsight.engines.protocol import GroundState, NonSelfConsistent
+from nearsight.engines.pseudopotential_engine import PseudopotentialEngine
 from nearsight.engines.registered import ENGINES
 from nearsight.engines.xc import ExchangeCorrelation
 from nearsight.errors import InputError
@@ -31,7 +29,7 @@ _PROCESS_MB, _GRID_ARRAYS, _ORBITAL_COPIES = 550.0, 64, 16
 
 
 @ENGINES.register("planewave")
-class PlanewaveEngine:
+class PlanewaveEngine(PseudopotentialEngine[PlanewaveSettings]):
     """Spin-unpolarised Kohn–Sham in plane waves with norm-conserving pseudopotentials.
 
     Parameters
@@ -96,24 +94,6 @@ class PlanewaveEngine:
 
     # -- elements -------------------------------------------------------------------------------
 
-    def potential(self, number: int) -> NormConserving:
-        """The pseudopotential of an element; raises `UnknownElementError`."""
-        return load(self.settings.pseudopotential, number)
-
-    def n_electrons(self, structure: Structure) -> float:
-        """Valence electrons of the neutral cell; raises `UnknownElementError`."""
-        return float(sum(self.potential(int(z)).charge for z in structure.numbers))
-
-    def atomic_density(self, number: int) -> RadialDensity:
-        """Density of the free atom: the pseudopotential file's, or solved for a GTH family.
-
-        Raises
-        ------
-        UnknownElementError
-            No pseudopotential for the element, or a file without the atom's density.
-        """
-        return free_atom(self.settings.pseudopotential, number, self.settings.functional)
-
     def cutoff(self, structure: Structure) -> float:
         """Largest kinetic energy of the plane waves in hartree: the setting, or by the hardest element."""
         if self.settings.ecut is not None:
@@ -123,8 +103,7 @@ class PlanewaveEngine:
     def default_grid(self, structure: Structure) -> UniformGrid:
         """A grid that holds the density of all plane waves, and what the hardest element needs."""
         spacing = self.settings.spacing or min(
-            required_grid_spacing(self.cutoff(structure)),
-            *(potential_spacing(self.potential(z), self.atomic_density(z)) for z in structure.species),
+            spacing_of_cutoff(self.cutoff(structure)), self._required_spacing(structure)
         )
         return UniformGrid.with_spacing(structure.cell, spacing)
 

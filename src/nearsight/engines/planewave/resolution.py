@@ -9,7 +9,7 @@ hartree at least. What is then missing to the complete basis is 1e-4 … 2e-3 ha
 import numpy as np
 
 from nearsight.atomic.radial import RadialDensity
-from nearsight.engines.potential_resolution import cutoff_of_spacing
+from nearsight.engines.potential_resolution import cutoff_of_spacing, spacing_of_cutoff
 from nearsight.engines.resolution import fourier_transform
 from nearsight.grid import UniformGrid
 
@@ -31,14 +31,9 @@ def required_cutoff(atom: RadialDensity) -> float:
     return float(np.ceil(_MARGIN * cutoffs[large[-1]] / _STEP) * _STEP)
 
 
-def required_grid_spacing(ecut: float) -> float:
-    """Spacing in bohr of a grid that holds the density of orbitals up to `ecut` hartree."""
-    return float(np.pi / np.sqrt(8 * ecut))
-
-
 def grid_warnings(grid: UniformGrid, ecut: float) -> tuple[str, ...]:
     """What a user should know of a grid too coarse for the orbitals' density, a line each."""
-    wanted = required_grid_spacing(ecut)
+    wanted = spacing_of_cutoff(ecut)
     # along a vector the grid's planes are this far apart
     heights = 1 / np.linalg.norm(np.linalg.inv(grid.cell), axis=0) / np.array(grid.shape)
     if heights.max() * (1 - _SLACK) <= wanted:

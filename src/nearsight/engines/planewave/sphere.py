@@ -13,6 +13,7 @@ import numpy as np
 import scipy.fft
 import torch
 
+from nearsight.engines.potential_resolution import spacing_of_cutoff
 from nearsight.errors import InputError
 from nearsight.grid import UniformGrid
 
@@ -57,7 +58,7 @@ def box_shape(grid: UniformGrid, points: np.ndarray, ecut: float) -> tuple[int, 
     if any(n <= width for n, width in zip(grid.shape, widths, strict=True)):
         raise InputError(
             f"{grid!r} is too coarse for orbitals up to {ecut:g} hartree; "
-            f"use a spacing of {np.pi / np.sqrt(8 * ecut):.3f} bohr or a smaller ecut"
+            f"use a spacing of {spacing_of_cutoff(ecut):.3f} bohr or a smaller ecut"
         )
     n1, n2, n3 = (
         min(n, scipy.fft.next_fast_len(int(2 * width + 1)))

@@ -9,12 +9,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from nearsight.atomic.radial import RadialDensity
 from nearsight.engines.checks import require_cell, require_charge, require_right_handed
 from nearsight.engines.external import run_program, workspace
-from nearsight.engines.potential_resolution import potential_spacing
-from nearsight.engines.potential_sources import free_atom, load
 from nearsight.engines.protocol import GroundState, NonSelfConsistent
+from nearsight.engines.pseudopotential_engine import PseudopotentialEngine
 from nearsight.engines.registered import ENGINES
 from nearsight.engines.sparc.input_files import NAME, order_of_atoms, write_inputs
 from nearsight.engines.sparc.output import SparcEnergies, read_eigen, read_out, read_static
@@ -27,7 +25,7 @@ from nearsight.structure import Structure
 
 
 @ENGINES.register("sparc")
-class SparcEngine:
+class SparcEngine(PseudopotentialEngine[SparcSettings]):
     """Finite differences and norm-conserving pseudopotentials by the program SPARC.
 
     The program is looked for when it is first needed; `InputError` says in one line what to do.
@@ -75,21 +73,10 @@ class SparcEngine:
             "k_points": self.settings.k_points.fingerprint(),
         }
 
-    def n_electrons(self, structure: Structure) -> float:
-        """Valence electrons of the neutral cell; raises `UnknownElementError`."""
-        return float(sum(load(self.settings.pseudopotential, int(z)).charge for z in structure.numbers))
-
     def default_grid(self, structure: Structure) -> UniformGrid:
-        """The grid that the hardest element needs, by `potential_spacing`."""
-        spacing = self.settings.spacing or min(
-            potential_spacing(load(self.settings.pseudopotential, number), self.atomic_density(number))
-            for number in structure.species
-        )
+        """The grid that the hardest element needs, unless a spacing is set."""
+        spacing = self.settings.spacing or self._required_spacing(structure)
         return UniformGrid.with_spacing(structure.cell, spacing)
-
-    def atomic_density(self, number: int) -> RadialDensity:
-        """Density of the free atom: from the pseudopotential's file, or solved for a family."""
-        return free_atom(self.settings.pseudopotential, number, self.settings.functional)
 
     def ground_state(
         self, structure: Structure, grid: UniformGrid | None = None, *, forces: bool = True
