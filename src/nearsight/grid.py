@@ -125,6 +125,19 @@ class UniformGrid:
         g = self.g_vectors()
         return np.einsum("xijk,xijk->ijk", g, g)
 
+    @cached_property
+    def wave_weights(self) -> np.ndarray:
+        """How many waves each last index of the real FFT stands for, shape (n3//2 + 1,).
+
+        It holds one of each pair ±G, except in its first and (even n3) last plane, which hold both.
+        """
+        n3 = self.shape[2]
+        weights = np.full(n3 // 2 + 1, 2.0)
+        weights[0] = 1.0
+        if n3 % 2 == 0:
+            weights[-1] = 1.0
+        return weights
+
     def fft(self, values: np.ndarray) -> np.ndarray:
         """Real FFT over the last three axes, without normalisation."""
         return np.asarray(scipy.fft.rfftn(values, s=self.shape, axes=(-3, -2, -1), workers=-1))

@@ -63,11 +63,7 @@ class PulayKerkerMixer:
         wave = g2 > 1e-12
         self._damping = np.where(wave, g2 / np.where(wave, g2 + kerker**2, 1.0), 1.0)
         weight = np.where(wave, 1 + kerker**2 / np.where(wave, g2, 1.0), 1.0)
-        half = np.full(g2.shape[2], 2.0)
-        half[0] = 1.0
-        if grid.shape[2] % 2 == 0:
-            half[-1] = 1.0
-        self._metric = weight * half
+        self._metric = weight * grid.wave_weights
         self._depth = depth
         self._inputs: deque[np.ndarray] = deque(maxlen=depth)
         self._residuals: deque[np.ndarray] = deque(maxlen=depth)

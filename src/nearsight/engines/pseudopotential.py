@@ -109,12 +109,7 @@ def local_potential(
 def local_forces(structure: Structure, rho: ScalarField, potentials: Mapping[int, RadialForm]) -> np.ndarray:
     """Forces −∂/∂R ∫ρ V_loc in hartree/bohr at fixed density, shape (n_atoms, 3)."""
     grid = rho.grid
-    # the real FFT holds one of each pair ±G, except in its first and (even n3) last plane
-    weight = np.full(grid.g_squared.shape[2], 2.0)
-    weight[0] = 1.0
-    if grid.shape[2] % 2 == 0:
-        weight[-1] = 1.0
-    weighted = np.conj(grid.fft(rho.values)) * weight / grid.n_points
+    weighted = np.conj(grid.fft(rho.values)) * grid.wave_weights / grid.n_points
     g = grid.g_vectors()
     forces = np.zeros((structure.n_atoms, 3))
     radial = {number: potentials[number].fourier(grid.g_squared) for number in structure.species}

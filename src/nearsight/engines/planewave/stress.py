@@ -70,7 +70,7 @@ def _orbitals(geometry: Geometry, states: States, workers: Workers) -> np.ndarra
 def _hartree(rho: ScalarField) -> np.ndarray:
     """E_H = (Ω/2) Σ 4π/G² |ρ(G)|² at fixed Ωρ(G)."""
     grid = rho.grid
-    coefficients = np.abs(grid.fft(rho.values)) ** 2 / grid.n_points**2 * _half(grid.shape)
+    coefficients = np.abs(grid.fft(rho.values)) ** 2 / grid.n_points**2 * grid.wave_weights
     kernel = coulomb_kernel(grid)
     g = grid.g_vectors()
     energy = 0.5 * grid.volume * float(np.vdot(kernel, coefficients))
@@ -82,7 +82,7 @@ def _hartree(rho: ScalarField) -> np.ndarray:
 def _atoms(geometry: Geometry, field: ScalarField, forms: Mapping[int, RadialForm]) -> np.ndarray:
     """∫ field · Σ_a δP_a with δP_a(G) = −f'(G) G_iG_j/G exp(−iG·R_a)/Ω, which is what form factors do."""
     grid = field.grid
-    weighted = np.conj(grid.fft(field.values)) * _half(grid.shape) / grid.n_points
+    weighted = np.conj(grid.fft(field.values)) * grid.wave_weights / grid.n_points
     slopes = np.zeros(grid.g_squared.shape)
     for number in geometry.structure.species:
         mine = geometry.structure.fractional[geometry.structure.numbers == number]
@@ -95,13 +95,3 @@ def _atoms(geometry: Geometry, field: ScalarField, forms: Mapping[int, RadialFor
     g = grid.g_vectors()
     g2 = np.where(grid.g_squared > 1e-12, grid.g_squared, np.inf)
     return -np.einsum("ijk,xijk,yijk->xy", slopes / g2, g, g, optimize=True)
-
-
-def _half(shape: tuple[int, int, int]) -> np.ndarray:
-    """Weights (n3//2 + 1,) of the real FFT: it holds one of each pair ±G but in its first and last plane."""
-    n3 = shape[2]
-    weight = np.full(n3 // 2 + 1, 2.0)
-    weight[0] = 1.0
-    if n3 % 2 == 0:
-        weight[-1] = 1.0
-    return weight
