@@ -74,6 +74,14 @@ def test_only_nyquist_frequencies_are_dropped(grid: UniformGrid) -> None:
 
 
 @given(...)
+def test_wave_weights_make_the_real_fft_keep_the_scalar_product(grid: UniformGrid) -> None:
+    """Parseval: a plane that stands for one wave or for two must be counted so."""
+    values = np.random.default_rng(2).normal(size=grid.shape)
+    power = np.abs(grid.fft(values)) ** 2 * grid.wave_weights / grid.n_points
+    np.testing.assert_allclose(power.sum(), (values**2).sum(), rtol=1e-12)
+
+
+@given(...)
 def test_fft_and_back_is_the_identity_for_stacks_too(grid: UniformGrid) -> None:
     values = np.random.default_rng(1).normal(size=(2, *grid.shape))
     coefficients = grid.fft(values)
