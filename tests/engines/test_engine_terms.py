@@ -275,6 +275,14 @@ def test_occupations_at_zero_temperature_fill_from_below():
     assert found.minus_ts == 0
 
 
+def test_at_zero_temperature_the_level_lies_in_the_middle_of_the_gap():
+    """Where Fermi and Dirac's goes as kT does to 0."""
+    eigenvalues = np.array([[-0.5, 0.1, 0.4], [-0.4, 0.2, 0.3]])
+    assert fermi_dirac(eigenvalues, 2.0, 0.0).fermi_level == pytest.approx(-0.15)
+    assert fermi_dirac(eigenvalues, 2.0, 0.01).fermi_level == pytest.approx(-0.15, abs=1e-3)
+    assert fermi_dirac(eigenvalues, 6.0, 0.0).fermi_level == pytest.approx(0.4)
+
+
 def test_at_zero_temperature_weights_count():
     """1.5 electrons: the lowest state of weight 0.7 holds 1.4, the next one 0.1 of its 0.6."""
     found = fermi_dirac(np.array([[-1.0, 1.0], [0.5, 2.0]]), 1.5, 0.0, np.array([0.7, 0.3]))

@@ -22,7 +22,7 @@ class Occupations:
     values : ndarray (n_k, n_states)
         Between 0 and 2.
     fermi_level : float
-        μ in hartree.
+        μ in hartree; at kT = 0 in the middle of the gap, where there is one.
     minus_ts : float
         −TS in hartree, ≤ 0.
     """
@@ -74,8 +74,14 @@ def _filled(eigenvalues: np.ndarray, n_electrons: float, weights: np.ndarray) ->
     taken[taken < 1e-12] = 0.0  # what rounding of the weights leaves over
     values = np.empty(eigenvalues.size)
     values[order] = 2 * taken
-    highest = float(eigenvalues.ravel()[order[np.flatnonzero(taken)[-1]]])
-    return Occupations(values.reshape(eigenvalues.shape), highest, 0.0)
+    return Occupations(values.reshape(eigenvalues.shape), _last_level(eigenvalues.ravel()[order], taken), 0.0)
+
+
+def _last_level(ordered: np.ndarray, taken: np.ndarray) -> float:
+    """μ as kT goes to 0: in the middle of the gap, or the level that is filled in part."""
+    last = int(np.flatnonzero(taken)[-1])
+    above = last + 1 if taken[last] > 1 - 1e-9 and last + 1 < len(ordered) else last
+    return float(0.5 * (ordered[last] + ordered[above]))
 
 
 def _fermi_level(eigenvalues: np.ndarray, n_electrons: float, kt: float, weights: np.ndarray) -> float:

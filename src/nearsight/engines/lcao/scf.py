@@ -165,9 +165,9 @@ def _output(
 
 def screening_wave_vector(geometry: Geometry, states: Diagonalised) -> float:
     """Thomas and Fermi's screening wave vector of some states in 1/bohr, near 0 for an insulator."""
-    f, eigenvalues = states.occupations.values, states.eigenvalues
-    level = states.occupations.fermi_level
-    if states.occupations.minus_ts == 0:
-        # no smearing: in the middle of the gap, if there is one, and not at its lower edge
-        level = 0.5 * (eigenvalues[f > EMPTY].max() + eigenvalues[f < 2 - EMPTY].min(initial=np.inf))
-    return thomas_fermi_wave_vector(eigenvalues, level, geometry.structure.volume, geometry.k_points.weights)
+    return thomas_fermi_wave_vector(
+        states.eigenvalues,
+        states.occupations.fermi_level,
+        geometry.structure.volume,
+        geometry.k_points.weights,
+    )
