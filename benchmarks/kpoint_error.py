@@ -28,7 +28,7 @@ from nearsight.workflows.plan import make_plan
 from nearsight.workflows.train import fit
 
 MESHES = {"gamma": "gamma", "2x2x2": [2, 2, 2], "3x3x3": [3, 3, 3]}
-#: bohr: 36³ points in 32 atoms; with GTH aluminium the density is converged there to far below the errors
+#: bohr: 40³ points in 32 atoms; with GTH aluminium the density is converged there to far below the errors
 SPACING = 0.425
 #: far below the errors of a model (about 1 %), and cheap
 TOLERANCE = 2e-5
@@ -147,7 +147,7 @@ def main() -> None:
     out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     label_all(out, "al32", frames_of(recipe(2, 3, 2, 2)), dict(MESHES), arguments.threads)
-    label_all(out, "al108", frames_of(recipe(3, 2, 1, 2)), {"gamma": "gamma"}, arguments.threads)
+    label_all(out, "al108", frames_of(recipe(3, 2, 1, 1)), {"gamma": "gamma"}, arguments.threads)
     if arguments.label_only:
         return
     names = [f"al32-{mesh}" for mesh in MESHES] + ["al108-gamma"]

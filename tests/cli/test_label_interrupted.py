@@ -86,7 +86,7 @@ def test_interrupted(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert out == ""
     assert err.splitlines() == [
-        "nearsight: error: interrupted; run the same command again to carry on where it stopped"
+        "nearsight: error: interrupted; what was finished is kept, run the same command again"
     ]
     assert len(_pids(tmp_path)) >= 1
     assert all(ends(pid) for pid in _pids(tmp_path))

@@ -149,7 +149,7 @@ def test_a_spacing_gives_points_no_further_apart(spacing):
         (None, "gamma"),
         ([1, 1, 1], "gamma"),
         ([2, 3, 1], [2, 3, 1]),
-        (0.25, {"spacing": 0.25}),
+        ({"spacing": 0.25}, {"spacing": 0.25}),
     ],
 )
 def test_settings_go_round(value, fingerprint):
@@ -158,7 +158,7 @@ def test_settings_go_round(value, fingerprint):
     assert KSampling.from_setting(sampling.fingerprint()) == sampling
 
 
-@pytest.mark.parametrize("value", ["dense", [2, 2], [2, 0, 2], [1.5, 1, 1], {"mesh": 3}, -0.1, True])
+@pytest.mark.parametrize("value", ["dense", [2, 2], [2, 0, 2], [1.5, 1, 1], {"mesh": 3}, -0.1, 0.25, 3, True])
 def test_settings_that_make_no_sense(value):
     with pytest.raises(InputError, match="k_points"):
         KSampling.from_setting(value)

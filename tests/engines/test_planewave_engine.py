@@ -236,9 +236,13 @@ def test_start_and_watch():
 
 def test_coarse_grids_are_told_of():
     engine = PlanewaveEngine(PlanewaveSettings(ecut=9.0))
-    (warning,) = engine.ground_state(ALUMINIUM, UniformGrid(CELL, (12, 12, 15)), forces=False).warnings
-    assert "not of ecut 9; use a spacing of 0.370 bohr" in warning
-    assert engine.ground_state(ALUMINIUM, forces=False).warnings == ()
+    coarse = UniformGrid(CELL, (12, 12, 15))
+    grid, cutoff = engine.ground_state(ALUMINIUM, coarse, forces=False).warnings
+    assert "not of ecut 9; use a spacing of 0.370 bohr" in grid
+    assert "ecut 9 hartree is far below the 20.5" in cutoff
+    assert engine.ground_state(ALUMINIUM, forces=False).warnings == (cutoff,)
+    fine = PlanewaveEngine(PlanewaveSettings(ecut=15.0))
+    assert fine.ground_state(ALUMINIUM, forces=False).warnings == ()
     with pytest.raises(InputError, match="too coarse for orbitals"):
         engine.ground_state(ALUMINIUM, UniformGrid(CELL, (4, 4, 4)))
 

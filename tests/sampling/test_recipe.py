@@ -43,9 +43,11 @@ def test_top_level_fills_in_key_by_key(tmp_path: Path) -> None:
         (("kind: water", "kind: ice"), "'trajectories.2.structure'"),
         (("name: hot", "name: cold"), "used twice"),
         (("name: hot", "name: 1 hot"), "must start with a letter"),
-        (("name: mine", "title: mine"), "'name': Field required"),
+        (("name: mine", "title: mine"), "'title': unknown key"),
+        (("name: mine\n", ""), "'name': Field required"),
+        (("formula: Al, ", "formulla: Al, "), "crystal.formulla': unknown key"),
         (("formula: Al, ", ""), "'trajectories.0.structure.crystal.formula'"),
-        (("trajectories:", "trajectories: []\nmore:"), "'trajectories'"),
+        (("trajectories:", "trajectories: []\nmore:"), "'more': unknown key"),
         (("name: mine", "name: ["), "is no valid YAML"),
     ],
 )

@@ -42,16 +42,27 @@ def test_a_recipe_without_an_engine_leaves_the_default(tmp_path):
     assert engine_to_label(None, None, frames).fingerprint()["k_points"] == "gamma"
 
 
-def test_what_a_person_names_comes_first(tmp_path):
+def test_what_a_person_names_comes_first_key_by_key(tmp_path):
     frames = sampled(tmp_path, engine=ENGINE)
-    assert engine_to_label("lcao", None, frames).fingerprint()["k_points"] == "gamma"
     config = tmp_path / "engine.yaml"
+    config.write_text("smearing_kelvin: 500")
+    found = engine_to_label(None, config, frames).fingerprint()
+    assert (found["smearing_kelvin"], found["k_points"]) == (500, {"spacing": 0.3})
     config.write_text("k_points: [2, 1, 1]")
-    assert engine_to_label(None, config, frames).fingerprint()["k_points"] == [2, 1, 1]
+    assert engine_to_label("lcao", config, frames).fingerprint()["k_points"] == [2, 1, 1]
+
+
+def test_another_engine_keeps_what_the_material_needs(tmp_path):
+    """k-points, that is; not the mixing, which is the other engine's."""
+    frames = sampled(tmp_path, engine=ENGINE)
+    engine = engine_to_label("planewave", None, frames)
+    assert engine.name == "planewave"
+    assert engine.fingerprint()["k_points"] == {"spacing": 0.3}
+    assert engine.settings.mixing != 0.25
 
 
 def test_recipes_that_disagree_are_refused():
-    with pytest.raises(InputError, match="label them apart"):
+    with pytest.raises(InputError, match="label each recipe's apart"):
         recipe_engine([frame({"name": "lcao"}), frame(None)])
 
 

@@ -85,10 +85,13 @@ class Session:
         """A two-column table for a person, on stdout unless that carries the JSON."""
         if self._quiet:
             return
-        table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+        table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
         for name, value in rows.items():
             table.add_row(f"[dim]{name}[/dim]", str(value))
-        (self._err if self._json_target == "-" else self._out).print(table)
+        where = self._err if self._json_target == "-" else self._out
+        # not as the table's own title, which wraps at the table's width
+        where.print(f"[italic]{escape(title)}[/italic]", soft_wrap=True)
+        where.print(table)
 
     def listing(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """A table with a row a thing for a person, where `table` goes; nothing without rows."""
@@ -120,6 +123,14 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_nan(v) for v in value]
     return value
+
+
+def k_points_text(fingerprint: Mapping[str, Any]) -> str:
+    """The k-points of an engine's fingerprint, for a person."""
+    points = fingerprint.get("k_points", "gamma")
+    if isinstance(points, Mapping):
+        return f"every {points['spacing']:g}/bohr"
+    return points if isinstance(points, str) else "×".join(map(str, points))
 
 
 def parse_shape(text: str | None) -> tuple[int, int, int] | None:
@@ -154,7 +165,7 @@ def fail(error: BaseException) -> int:
         line(str(error))
         return error.exit_code
     if isinstance(error, KeyboardInterrupt):
-        line("interrupted; run the same command again to carry on where it stopped")
+        line("interrupted; what was finished is kept, run the same command again")
         return INTERRUPTED
     if isinstance(error, OSError) and error.strerror:
         where = f" ({error.filename})" if error.filename else ""

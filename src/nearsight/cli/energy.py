@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nearsight.cli.console import Device, Json, Quiet, Seed, Session
+from nearsight.cli.console import Device, Json, Quiet, Seed, Session, k_points_text
 from nearsight.errors import InputError
 
 
@@ -54,7 +54,7 @@ def energy(
             "self-consistency would add": "unknown (no metal)"
             if correction is None
             else f"{1e3 * correction / result['n_atoms']:+.3f} mHa/atom by estimate",
-            "engine": f"{ks.name}, k-points {ks.fingerprint().get('k_points', 'gamma')}",
+            "engine": f"{ks.name}, k-points {k_points_text(ks.fingerprint())}",
         },
     )
     session.notes(density or arguments[-1], result["notes"])

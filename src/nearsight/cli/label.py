@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from nearsight.cli.console import Json, Quiet, Seed, Session, parse_shape
+from nearsight.cli.console import Json, Quiet, Seed, Session, k_points_text, parse_shape
 from nearsight.errors import IncompleteError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def label(
         str | None, typer.Option("--engine", help="Kohn–Sham engine; the recipe's, or lcao, if unset.")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option("--config", help="Engine settings (YAML); the recipe's if unset.")
+        Path | None, typer.Option("--config", help="Engine settings (YAML), over the recipe's.")
     ] = None,
     spacing: Annotated[float | None, typer.Option("--spacing", help="Grid spacing in bohr.")] = None,
     shape: Annotated[str | None, typer.Option("--shape", help="Grid shape, such as 48,48,48.")] = None,
@@ -91,7 +91,7 @@ def _summarise(session: Session, result: "LabelResult", engine: Mapping[str, Any
     session.table(
         f"{result.output}",
         {
-            "engine": f"{engine['engine']}, {engine['functional']}, k-points {engine.get('k_points', '-')}",
+            "engine": f"{engine['engine']}, {engine['functional']}, k-points {k_points_text(engine)}",
             "labelled now": len(result.done),
             "there already": len(result.skipped),
             "failed": len(result.failures),

@@ -10,7 +10,7 @@ from nearsight.io.extxyz import Frame
 from nearsight.model.file import load_model
 from nearsight.workflows.config import Config, StudyConfig, read_mapping, read_yaml
 from nearsight.workflows.plan import build
-from nearsight.workflows.recipe_engine import recipe_engine
+from nearsight.workflows.recipe_engine import SHARED_SETTINGS, recipe_engine
 
 __all__ = [
     "build_engine",
@@ -29,11 +29,19 @@ def build_engine(name: str, config: Path | None) -> Engine:
 
 
 def engine_to_label(name: str | None, config: Path | None, frames: Sequence[Frame]) -> Engine:
-    """The engine that a person names, or else the one that the recipe of the structures names."""
-    if name is None and config is None and (chosen := recipe_engine(frames)) is not None:
-        name, settings = chosen
-        return ENGINES[name].from_settings(settings)
-    return build_engine(name or "lcao", config)
+    """The engine that the recipe of the structures names, as far as a person does not say otherwise.
+
+    Keys of the settings file overrule the recipe's one by one. Another engine than the recipe's takes
+    over what all engines share and the material decides: `SHARED_SETTINGS`.
+    """
+    own = read_mapping(config)
+    chosen = recipe_engine(frames)
+    if chosen is None:
+        return ENGINES[name or "lcao"].from_settings(own)
+    recipes, settings = chosen
+    if name is not None and name != recipes:
+        settings = {key: value for key, value in settings.items() if key in SHARED_SETTINGS}
+    return ENGINES[name or recipes].from_settings(settings | own)
 
 
 def engine_for_energy(name: str | None, config: Path | None, model: Path | None) -> Engine:

@@ -71,6 +71,8 @@ def run_program(
         raise NearsightError(f"{name} did not end within {timeout:g} s; raise the timeout") from error
     if done.returncode != 0:
         said = last_words(done.stdout + "\n" + done.stderr)
+        if "No module named" in said:
+            raise InputError(f"the Python for {name}, {command[0]}, has not what it takes: {said}")
         raise NearsightError(f"{name} ended with code {done.returncode}: {said}")
     return done.stdout
 

@@ -107,7 +107,7 @@ class KSampling:
 
     @classmethod
     def from_setting(cls, value: Any) -> Self:
-        """From what a settings file says: ``gamma``, ``[2, 2, 2]``, ``{spacing: 0.2}``, or the number alone.
+        """From what a settings file says: ``gamma``, ``[2, 2, 2]`` or ``{spacing: 0.2}``.
 
         Raises
         ------
@@ -120,8 +120,6 @@ class KSampling:
             return cls()
         if isinstance(value, Mapping) and set(value) == {"spacing"} and _is_number(value["spacing"]):
             return cls(mesh=None, spacing=float(value["spacing"]))
-        if _is_number(value):
-            return cls(mesh=None, spacing=float(value))
         if _is_mesh(value):
             return cls(mesh=(int(value[0]), int(value[1]), int(value[2])))
         raise InputError(

@@ -1,5 +1,8 @@
 """What self-consistent cycles share: how far they are, how they mix, and what to try where they fail."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 from nearsight.engines.mixing import PulayKerkerMixer
@@ -27,6 +30,15 @@ def new_mixer(grid: UniformGrid, settings: SelfConsistentSettings, screening: fl
     """
     kerker = settings.kerker if settings.kerker is not None else screening
     return PulayKerkerMixer(grid, fraction=settings.mixing, depth=settings.mixing_depth, kerker=kerker)
+
+
+@contextmanager
+def warned_of(warnings: tuple[str, ...]) -> Iterator[None]:
+    """Let an error of convergence begin with what the result would have been warned of: the likely cause."""
+    try:
+        yield
+    except ConvergenceError as error:
+        raise ConvergenceError("; ".join([*warnings, str(error)])) from None
 
 
 def not_converged(

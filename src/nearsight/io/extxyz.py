@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,11 +95,12 @@ def frame_of(atoms: Atoms, number: int = 0, name: str = "structures", where: str
     StructureError
         A structure without a volume, or with NaN.
     InputError
-        Magnetic moments that are not zero: they would be lost without a word.
+        Magnetic moments or a charge that are not zero: they would be lost without a word.
     """
     try:
         structure = Structure.from_ase(atoms)
         _refuse_moments(atoms)
+        _refuse_charge(atoms)
     except NearsightError as error:
         raise type(error)(f"{where}, structure {number}: {error}") from error
     info = {key: _plain(value) for key, value in atoms.info.items()}
@@ -133,12 +134,33 @@ def read_atoms(path: Path) -> list[Atoms]:
 
 
 def _refuse_moments(atoms: Atoms) -> None:
-    moments = np.ravel(atoms.info.get("initial_magmoms", atoms.get_initial_magnetic_moments()))
-    if np.any(moments):
+    for name, moments in _stated(atoms, "initial_magmoms", "magmoms", "magmom"):
         raise InputError(
-            f"magnetic moments (initial_magmoms, up to {np.abs(moments).max():g}) are asked for, and "
+            f"magnetic moments ({name}, up to {np.abs(moments).max():g}) are asked for, and "
             "nearsight treats electrons without spin; set them to zero where that is what you want"
         )
+
+
+def _refuse_charge(atoms: Atoms) -> None:
+    for name, charges in _stated(atoms, "charge", "initial_charges"):
+        if abs(charges.sum()) > 1e-6:
+            raise InputError(
+                f"a charge ({name} {charges.sum():g}) is asked for, and nearsight treats neutral cells only; "
+                "set it to zero where that is what you want"
+            )
+
+
+def _stated(atoms: Atoms, *names: str) -> Iterator[tuple[str, np.ndarray]]:
+    """What a file says under some names, as a whole, for each atom, or as a result; zeros are not said."""
+    results = {} if atoms.calc is None else getattr(atoms.calc, "results", {})
+    for name in names:
+        for place in (atoms.info, atoms.arrays, results):
+            try:
+                values = np.asarray(place.get(name, 0.0), dtype=float)
+            except (TypeError, ValueError):
+                continue  # text under that name is about something else
+            if values.any():
+                yield name, values
 
 
 def _plain(value: Any) -> Any:

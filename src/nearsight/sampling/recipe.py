@@ -164,9 +164,12 @@ def read_recipe(source: str | Path, size: str | None = None) -> Recipe:
     try:
         return Recipe.model_validate(at_size(content, size))
     except ValidationError as error:
-        first = error.errors()[0]
+        found = error.errors()
+        # a mistyped key is why another one is missing: it comes first
+        first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
         key = ".".join(str(part) for part in first["loc"]) or "recipe"
-        raise InputError(f"{source}: '{key}': {first['msg'].removeprefix('Value error, ')}") from error
+        what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        raise InputError(f"{source}: '{key}': {what.removeprefix('Value error, ')}") from error
     except ValueError as error:
         raise InputError(f"{source}: {error}") from error
 

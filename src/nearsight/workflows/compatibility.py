@@ -9,6 +9,21 @@ from nearsight.errors import CompatibilityError
 _PHYSICS = ("pseudopotentials", "functional")
 
 
+#: what may differ, and then shifts the energy
+_SETTINGS = ("engine", "basis", "k_points", "smearing_kelvin")
+
+
+def differences(model: Mapping[str, Any] | None, engine: Mapping[str, Any]) -> list[str]:
+    """A line for each setting in which an engine is not that of a model's data."""
+    if not model:
+        return []
+    return [
+        f"the model's data has {key} {model[key]}, the energy is taken with {engine[key]} and differs by it"
+        for key in _SETTINGS
+        if key in model and key in engine and model[key] != engine[key]
+    ]
+
+
 def require_same_physics(model: Mapping[str, Any] | None, engine: Mapping[str, Any]) -> None:
     """Compare the fingerprint of the engine behind a model's data with that of another engine.
 

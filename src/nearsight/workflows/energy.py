@@ -20,8 +20,8 @@ from nearsight.progress import Progress, silent
 from nearsight.provenance import to_plain
 from nearsight.snapshot import Snapshot
 from nearsight.structure import Structure
-from nearsight.workflows.compatibility import require_same_physics
-from nearsight.workflows.predict import read_structure
+from nearsight.workflows.compatibility import differences, require_same_physics
+from nearsight.workflows.predict import read_structure, structure_notes
 
 #: how far (bohr) cell vectors may differ in a file that prints steps with six decimals
 _SAME_CELL = 1e-3
@@ -69,7 +69,13 @@ def energy_of_model(
     atoms = read_structure(structure)
     prediction = predict_density(loaded, atoms, engine.default_grid(atoms), progress=progress)
     found = engine.harris(atoms, prediction.density, output_density=True)
-    return _summary(found, atoms, prediction.density, engine) | {
+    result = _summary(found, atoms, prediction.density, engine)
+    return result | {
+        "notes": [
+            *structure_notes(structure),
+            *differences(loaded.engine, engine.fingerprint()),
+            *result["notes"],
+        ],
         "clipped_charge": prediction.clipped_charge,
         "factor": prediction.factor,
     }

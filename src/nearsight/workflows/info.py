@@ -1,5 +1,6 @@
 """`describe`: what an artefact holds and where it comes from."""
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ from ase.formula import Formula
 from nearsight.engines.spin import spin_notes
 from nearsight.errors import InputError
 from nearsight.io.density import read_snapshot
+from nearsight.io.extxyz import read_frames
+from nearsight.io.formats import is_density_name
 from nearsight.model.file import load_model
 from nearsight.report.reading import read_study
 from nearsight.store import Dataset, read_coreset, store_kind
+from nearsight.workflows.recipe_engine import recipe_engine
 
 
 def describe(artefact: Path) -> dict[str, Any]:
@@ -34,7 +38,7 @@ def describe(artefact: Path) -> dict[str, Any]:
         return _study(artefact)
     if artefact.suffix == ".nst":
         return _model(artefact)
-    return _density(artefact)
+    return _density(artefact) if is_density_name(artefact) else _structures(artefact)
 
 
 def _dataset(data: Dataset) -> dict[str, Any]:
@@ -125,9 +129,25 @@ def _study(folder: Path) -> dict[str, Any]:
     }
 
 
+def _structures(path: Path) -> dict[str, Any]:
+    frames = read_frames(path)
+    splits = Counter(frame.split for frame in frames)
+    return {
+        "kind": "structures",
+        "structures": len(frames),
+        **splits,
+        "formulas": ", ".join(sorted({frame.structure.formula for frame in frames})),
+        "trajectories": len({frame.trajectory for frame in frames}),
+        "recipe": ", ".join(
+            sorted({str(frame.info["recipe"]) for frame in frames if "recipe" in frame.info})
+        ),
+        "label with": recipe_engine(frames),
+    }
+
+
 def _density(path: Path) -> dict[str, Any]:
     snapshot = read_snapshot(path)
-    return {
+    facts = {
         "kind": "density",
         "formula": snapshot.structure.formula,
         "grid": " x ".join(str(n) for n in snapshot.density.grid.shape),
@@ -137,5 +157,6 @@ def _density(path: Path) -> dict[str, Any]:
         "lowest value (e/bohr³)": float(snapshot.density.values.min()),
         "highest value (e/bohr³)": float(snapshot.density.values.max()),
         "energy (Ha)": snapshot.energy,
-        "note": "; ".join(snapshot.provenance.get("notes", [])) or "none",
+        "note": "; ".join(snapshot.provenance.get("notes", [])),
     }
+    return {name: value for name, value in facts.items() if value not in (None, "")}

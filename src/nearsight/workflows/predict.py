@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import ase.io
+import psutil
 from ase import Atoms
 
 from nearsight.engines.spin import spin_notes
@@ -20,6 +21,8 @@ from nearsight.structure import Structure
 
 #: a coarser grid (bohr) than this is refused, unless the model's own is: whole atoms fall between its points
 _COARSEST = 1.0
+#: the density, superposed atoms, and what writing a file takes
+_BYTES_PER_POINT = 48
 
 
 def predict(
@@ -76,6 +79,7 @@ def predict(
     )
     if spacing is not None or shape is not None:
         _require_fine(grid, loaded.spacing)
+    _require_room(grid)
     found = predict_density(loaded, atoms, grid, progress=progress)
     notes = write_density(output, atoms, found.density, n_electrons=found.n_electrons)
     return {
@@ -88,7 +92,7 @@ def predict(
         "factor": found.factor,
         "seconds": found.seconds,
         "points_per_second": found.points_per_second,
-        "notes": [*notes, *spin_notes(atoms.species)],
+        "notes": [*structure_notes(structure), *notes, *spin_notes(atoms.species)],
     }
 
 
@@ -101,6 +105,27 @@ def _require_fine(grid: UniformGrid, trained: float) -> None:
             f"which a density cannot be integrated; the model was trained at {trained:.3g} bohr, and at most "
             f"{_COARSEST:g} is accepted"
         )
+
+
+def _require_room(grid: UniformGrid) -> None:
+    """Refuse a grid whose arrays do not fit into memory, before hours are spent on it."""
+    needed, free = _BYTES_PER_POINT * grid.n_points, psutil.virtual_memory().available
+    if needed > free:
+        raise InputError(
+            f"a grid of {' x '.join(map(str, grid.shape))} points takes {needed / 1e9:.1f} GB, and "
+            f"{free / 1e9:.1f} GB are free; give a coarser --spacing or --shape"
+        )
+
+
+def structure_notes(source: Path | str | Atoms | Structure) -> list[str]:
+    """A line where a file holds several structures, of which `read_structure` takes the last."""
+    if isinstance(source, Structure | Atoms):
+        return []
+    try:
+        count = len(ase.io.read(source, index=":"))
+    except Exception:  # what cannot be read is for `read_structure` to say
+        return []
+    return [f"{source} holds {count} structures; the last one is used"] if count > 1 else []
 
 
 def read_structure(source: Path | str | Atoms | Structure) -> Structure:

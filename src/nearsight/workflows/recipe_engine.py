@@ -9,6 +9,8 @@ from nearsight.provenance import digest
 
 #: info key under which `sample` writes a recipe's ``engine`` block
 ENGINE_KEY = "label_with"
+#: settings that mean the same to every engine and depend on the material, not on the engine
+SHARED_SETTINGS = ("k_points", "smearing_kelvin")
 
 
 def recipe_engine(frames: Sequence[Frame]) -> tuple[str, dict[str, Any]] | None:
@@ -22,8 +24,7 @@ def recipe_engine(frames: Sequence[Frame]) -> tuple[str, dict[str, Any]] | None:
     found = {digest(frame.info.get(ENGINE_KEY)): frame.info.get(ENGINE_KEY) for frame in frames}
     if len(found) > 1:
         raise InputError(
-            "the structures come from recipes that name different engine settings; label them apart, or "
-            "give --engine or --config"
+            "the structures come from recipes that name different engine settings; label each recipe's apart"
         )
     choice = next(iter(found.values()), None)
     if choice is None:

@@ -26,6 +26,7 @@ from nearsight.engines.pseudopotential import load_gth
 from nearsight.engines.radial_atom import solve_atom
 from nearsight.engines.registered import ENGINES
 from nearsight.engines.resolution import coarseness, required_spacing
+from nearsight.engines.self_consistency import warned_of
 from nearsight.engines.xc import ExchangeCorrelation
 from nearsight.errors import InputError
 from nearsight.field import ScalarField
@@ -158,7 +159,9 @@ class LcaoEngine:
             start = start or self.starting_density(structure, grid)
             require_grid(start.grid, grid)
             start = ScalarField(grid, geometry.k_points.symmetrised(start.values))
-            end = self_consistent(geometry, start, self.settings, watch)
+            warnings = coarseness(grid, {z: self._required_spacing(z) for z in structure.species})
+            with warned_of(warnings):
+                end = self_consistent(geometry, start, self.settings, watch)
             found = None
             if forces:
                 potential = density_terms(geometry, end.rho, self._xc).potential
@@ -177,7 +180,7 @@ class LcaoEngine:
             residual=end.residual,
             seconds=time.perf_counter() - began,
             k_points=geometry.k_points,
-            warnings=coarseness(grid, {z: self._required_spacing(z) for z in structure.species}),
+            warnings=warnings,
         )
 
     def harris(

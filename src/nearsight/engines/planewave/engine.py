@@ -8,12 +8,13 @@ import numpy as np
 
 from nearsight.atomic.superposition import superpose
 from nearsight.engines.checks import require_cell, require_charge, require_even_where_fixed, require_grid
-from nearsight.engines.planewave.resolution import grid_warnings, required_cutoff
+from nearsight.engines.planewave.resolution import cutoff_warnings, grid_warnings, required_cutoff
 from nearsight.engines.planewave.settings import PlanewaveSettings
 from nearsight.engines.potential_resolution import spacing_of_cutoff
 from nearsight.engines.protocol import GroundState, NonSelfConsistent
 from nearsight.engines.pseudopotential_engine import PseudopotentialEngine
 from nearsight.engines.registered import ENGINES
+from nearsight.engines.self_consistency import warned_of
 from nearsight.engines.xc import ExchangeCorrelation
 from nearsight.errors import InputError
 from nearsight.field import ScalarField
@@ -98,6 +99,10 @@ class PlanewaveEngine(PseudopotentialEngine[PlanewaveSettings]):
         """Largest kinetic energy of the plane waves in hartree: the setting, or by the hardest element."""
         if self.settings.ecut is not None:
             return float(self.settings.ecut)
+        return self._required_cutoff(structure)
+
+    def _required_cutoff(self, structure: Structure) -> float:
+        """What the hardest element needs, hartree."""
         return max(required_cutoff(self.atomic_density(z)) for z in structure.species)
 
     def default_grid(self, structure: Structure) -> UniformGrid:
@@ -166,7 +171,11 @@ class PlanewaveEngine(PseudopotentialEngine[PlanewaveSettings]):
         start = start or self.starting_density(structure, grid)
         require_grid(start.grid, grid)
         start = ScalarField(grid, calculation.geometry.k_points.symmetrised(start.values))
-        end, found = calculation.ground_state(start, watch, with_forces=forces)
+        warnings = grid_warnings(grid, self.cutoff(structure)) + cutoff_warnings(
+            self.cutoff(structure), self._required_cutoff(structure)
+        )
+        with warned_of(warnings):
+            end, found = calculation.ground_state(start, watch, with_forces=forces)
         return GroundState(
             density=end.rho,
             free_energy=float(sum(end.terms.values())),
@@ -180,7 +189,7 @@ class PlanewaveEngine(PseudopotentialEngine[PlanewaveSettings]):
             residual=end.residual,
             seconds=time.perf_counter() - began,
             k_points=calculation.geometry.k_points,
-            warnings=grid_warnings(grid, self.cutoff(structure)),
+            warnings=warnings,
         )
 
     def harris(

@@ -19,6 +19,8 @@ _SMALLEST_WAVE, _MARGIN = 1e-5, 1.15
 _SMALLEST, _LARGEST, _STEP = 12.0, 150.0, 0.5
 #: a grid may lack this part of the density's reach before a warning
 _SLACK = 0.03
+#: a cut-off below this part of what the rule gives is worth a warning
+_LOW = 0.6
 
 
 def required_cutoff(atom: RadialDensity) -> float:
@@ -29,6 +31,16 @@ def required_cutoff(atom: RadialDensity) -> float:
     if not len(large):
         return _SMALLEST
     return float(np.ceil(_MARGIN * cutoffs[large[-1]] / _STEP) * _STEP)
+
+
+def cutoff_warnings(ecut: float, required: float) -> tuple[str, ...]:
+    """What a user should know of a cut-off far below what the elements need, a line each."""
+    if ecut >= _LOW * required:
+        return ()
+    return (
+        f"ecut {ecut:g} hartree is far below the {required:g} that the pseudopotentials need: the energy is "
+        "not converged",
+    )
 
 
 def grid_warnings(grid: UniformGrid, ecut: float) -> tuple[str, ...]:
