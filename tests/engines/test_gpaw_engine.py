@@ -63,9 +63,7 @@ def test_a_python_without_gpaw_is_quoted(tmp_path):
     program = tmp_path / "python"
     program.write_text("#!/bin/sh\necho \"ModuleNotFoundError: No module named 'gpaw'\" >&2\nexit 1\n")
     program.chmod(0o755)
-    with pytest.raises(
-        NearsightError, match=r"Python for GPAW, .* No module named 'gpaw'"
-    ):
+    with pytest.raises(NearsightError, match=r"Python for GPAW, .* No module named 'gpaw'"):
         GpawEngine(GpawSettings(python=str(program))).n_electrons(ALUMINIUM)
 
 
