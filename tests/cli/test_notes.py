@@ -77,3 +77,10 @@ def test_energy_follows_the_engine_of_the_data_and_says_so(folder):
     found = json.loads((folder / "energy.json").read_text())
     assert found["notes"][0].startswith(NOTE)
     assert found["engine"]["smearing_kelvin"] == 3000
+
+
+def test_info_of_structures_and_of_a_data_set_names_the_k_points(folder):
+    assert "gamma" in run("info", folder / "fe.zarr")
+    found = run("info", folder / "fe.extxyz")
+    assert "structures" in found
+    assert "what you choose" in found

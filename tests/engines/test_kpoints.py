@@ -6,7 +6,7 @@ from ase.build import bulk, graphene
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearsight.engines.kpoints import KPoints, KSampling
+from nearsight.engines.kpoints import KPoints, KSampling, k_points_text
 from nearsight.engines.symmetry import Symmetry
 from nearsight.errors import InputError
 from nearsight.grid import UniformGrid
@@ -162,3 +162,8 @@ def test_settings_go_round(value, fingerprint):
 def test_settings_that_make_no_sense(value):
     with pytest.raises(InputError, match="k_points"):
         KSampling.from_setting(value)
+
+
+def test_settings_in_words():
+    found = [k_points_text(value) for value in (None, "gamma", [2, 3, 1], {"spacing": 0.27})]
+    assert found == ["gamma", "gamma", "2×3×1", "every 0.27/bohr"]

@@ -125,14 +125,6 @@ def _without_nan(value: Any) -> Any:
     return value
 
 
-def k_points_text(fingerprint: Mapping[str, Any]) -> str:
-    """The k-points of an engine's fingerprint, for a person."""
-    points = fingerprint.get("k_points", "gamma")
-    if isinstance(points, Mapping):
-        return f"every {points['spacing']:g}/bohr"
-    return points if isinstance(points, str) else "×".join(map(str, points))
-
-
 def parse_shape(text: str | None) -> tuple[int, int, int] | None:
     """``48,48,48`` as three numbers."""
     if text is None:

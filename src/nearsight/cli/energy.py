@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nearsight.cli.console import Device, Json, Quiet, Seed, Session, k_points_text
+from nearsight.cli.console import Device, Json, Quiet, Seed, Session
 from nearsight.errors import InputError
 
 
@@ -32,6 +32,7 @@ def energy(
 ) -> None:
     """Harris–Foulkes energy of a predicted density, or of one from a file (--density)."""
     from nearsight.cli.resolve import engine_for_energy
+    from nearsight.engines.kpoints import k_points_text
     from nearsight.workflows.energy import energy_of_file, energy_of_model
 
     if len(arguments) != (1 if density else 2):
@@ -54,7 +55,7 @@ def energy(
             "self-consistency would add": "unknown (no metal)"
             if correction is None
             else f"{1e3 * correction / result['n_atoms']:+.3f} mHa/atom by estimate",
-            "engine": f"{ks.name}, k-points {k_points_text(ks.fingerprint())}",
+            "engine": f"{ks.name}, k-points {k_points_text(ks.fingerprint().get('k_points'))}",
         },
     )
     session.notes(density or arguments[-1], result["notes"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from nearsight.cli.console import Json, Quiet, Seed, Session, k_points_text, parse_shape
+from nearsight.cli.console import Json, Quiet, Seed, Session, parse_shape
 from nearsight.errors import IncompleteError
 
 if TYPE_CHECKING:
@@ -88,10 +88,13 @@ def label(
 
 def _summarise(session: Session, result: "LabelResult", engine: Mapping[str, Any]) -> None:
     """What was done, what the engine warned of, and what failed, for a person."""
+    from nearsight.engines.kpoints import k_points_text
+
+    points = k_points_text(engine.get("k_points"))
     session.table(
         f"{result.output}",
         {
-            "engine": f"{engine['engine']}, {engine['functional']}, k-points {k_points_text(engine)}",
+            "engine": f"{engine['engine']}, {engine['functional']}, k-points {points}",
             "labelled now": len(result.done),
             "there already": len(result.skipped),
             "failed": len(result.failures),

@@ -161,6 +161,13 @@ def _has_symmetry(density: ScalarField, points: KPoints) -> bool:
     return bool(difference <= _SYMMETRY_TOLERANCE * np.abs(density.values).sum())
 
 
+def k_points_text(fingerprint: Any) -> str:
+    """What `KSampling.fingerprint` gives, for a person; None is an engine that does not say."""
+    if isinstance(fingerprint, Mapping):
+        return f"every {fingerprint['spacing']:g}/bohr"
+    return str(fingerprint or "gamma") if not _is_mesh(fingerprint) else "×".join(map(str, fingerprint))
+
+
 def _reduced(mesh: tuple[int, int, int], symmetry: Symmetry | None) -> KPoints:
     """The Γ-centred mesh reduced by time reversal and by a crystal's symmetry."""
     rotations = np.eye(3, dtype=np.intc)[None] if symmetry is None else symmetry.rotations.astype(np.intc)

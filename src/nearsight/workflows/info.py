@@ -8,6 +8,7 @@ from typing import Any
 from ase.data import atomic_numbers, chemical_symbols
 from ase.formula import Formula
 
+from nearsight.engines.kpoints import k_points_text
 from nearsight.engines.spin import spin_notes
 from nearsight.errors import InputError
 from nearsight.io.density import read_snapshot
@@ -51,7 +52,7 @@ def _dataset(data: Dataset) -> dict[str, Any]:
         "grid points": sum(i.shape[0] * i.shape[1] * i.shape[2] for i in infos),
         "failures": len(data.failures()),
         "engine": "from files" if data.engine is None else data.engine["engine"],
-        "k-points": "unknown" if data.engine is None else data.engine.get("k_points", "gamma"),
+        "k-points": "unknown" if data.engine is None else k_points_text(data.engine.get("k_points")),
         "spin": "unknown" if data.engine is None else data.engine.get("spin", "unknown"),
         **_notes({atomic_numbers[s] for f in {i.formula for i in infos} for s in Formula(f).count()}),
         "digest": data.digest(),
@@ -131,6 +132,7 @@ def _study(folder: Path) -> dict[str, Any]:
 
 def _structures(path: Path) -> dict[str, Any]:
     frames = read_frames(path)
+    chosen = recipe_engine(frames)
     splits = Counter(frame.split for frame in frames)
     return {
         "kind": "structures",
@@ -141,7 +143,9 @@ def _structures(path: Path) -> dict[str, Any]:
         "recipe": ", ".join(
             sorted({str(frame.info["recipe"]) for frame in frames if "recipe" in frame.info})
         ),
-        "label with": recipe_engine(frames),
+        "label with": "what you choose" if chosen is None else chosen[0],
+        "k-points": "what you choose" if chosen is None else k_points_text(chosen[1].get("k_points")),
+        "engine_settings": {} if chosen is None else chosen[1],
     }
 
 
