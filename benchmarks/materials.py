@@ -89,11 +89,12 @@ def row(name: str, found: dict[str, Any]) -> str:
     iterations = [s["n_iterations"] for s in snapshots]
     k_points = found["engine"]["k_points"]
     k_text = f"{k_points['spacing']}/bohr" if isinstance(k_points, dict) else str(k_points)
+    largest = max(s["largest_force_ha_per_bohr"] for s in snapshots)
     failed = f" ({len(found['failures'])} failed)" if found["failures"] else ""
     return (
         f"| `{name}` | {len(snapshots)}{failed} "
         f"| {span} | {k_text} | {min(iterations)}–{max(iterations)} "
-        f"| {found.get('sample_seconds', '')} | {found.get('label_seconds', '')} |"
+        f"| {found.get('sample_seconds', '')} | {found.get('label_seconds', '')} | {largest:.3f} |"
     )
 
 
@@ -106,8 +107,11 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     names = arguments.only or [name for name in shipped_recipes() if name not in LEFT_OUT]
     summary: dict[str, Any] = {}
-    print("| recipe | snapshots | atoms | k-points | iterations | `sample`, s | `label`, s |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| recipe | snapshots | atoms | k-points | iterations | `sample`, s | `label`, s "
+        "| largest force, Ha/bohr |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for name in names:
         summary[name] = make(name, arguments.out, arguments.threads)
         print(row(name, summary[name]), flush=True)

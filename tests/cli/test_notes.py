@@ -84,3 +84,27 @@ def test_info_of_structures_and_of_a_data_set_names_the_k_points(folder):
     found = run("info", folder / "fe.extxyz")
     assert "structures" in found
     assert "what you choose" in found
+
+
+def test_energy_with_a_settings_file_keeps_the_smearing_of_the_data_unless_it_says_otherwise(folder):
+    (folder / "mixing.yaml").write_text("mixing: 0.2\n")
+    (folder / "cold.yaml").write_text("smearing_kelvin: 500\n")
+    found = {}
+    for name in ("mixing", "cold"):
+        run(
+            "energy", folder / "fe.nst", folder / "one.extxyz", "--config", folder / f"{name}.yaml",
+            "--json", folder / f"{name}.json", "--quiet",
+        )  # fmt: skip
+        found[name] = json.loads((folder / f"{name}.json").read_text())
+    assert found["mixing"]["engine"]["smearing_kelvin"] == 3000
+    assert found["cold"]["engine"]["smearing_kelvin"] == 500
+    assert not any("smearing_kelvin" in note for note in found["mixing"]["notes"])
+    assert any("smearing_kelvin 3000" in note for note in found["cold"]["notes"])
+
+
+def test_energy_says_which_of_several_structures_it_takes(folder):
+    run(
+        "energy", folder / "fe.nst", folder / "fe.extxyz", "--json", folder / "several.json", "--quiet",
+    )  # fmt: skip
+    notes = json.loads((folder / "several.json").read_text())["notes"]
+    assert any("holds 2 structures; the last one is used" in note for note in notes)

@@ -17,14 +17,15 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Make real KS-DFT data of aluminium, learn it from all and from 1 % of the points, and report."""
-    from nearsight.cli.resolve import build_engine, engine_of
+    from nearsight.cli.resolve import engine_of
+    from nearsight.engines import ENGINES
     from nearsight.workflows.demo import run_demo
 
     session = Session(json, quiet)
     with session.progress() as progress:
         result = run_demo(
             out,
-            engine=build_engine("lcao", None),
+            engine=ENGINES["lcao"].from_settings({}),
             engine_for=engine_of,
             seed=seed,
             command=f"nearsight demo --out {out} --seed {seed}",

@@ -20,7 +20,7 @@ def energy(
         str | None, typer.Option("--engine", help="Kohn–Sham engine; that of the model's data if unset.")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option("--config", help="Engine settings (YAML); the model's data's if unset.")
+        Path | None, typer.Option("--config", help="Engine settings (YAML), over those of the model's data.")
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Go on where model and engine differ in their physics.")

@@ -13,7 +13,6 @@ from nearsight.workflows.plan import build
 from nearsight.workflows.recipe_engine import SHARED_SETTINGS, recipe_engine
 
 __all__ = [
-    "build_engine",
     "build_method",
     "engine_for_energy",
     "engine_of",
@@ -21,11 +20,6 @@ __all__ = [
     "read_config",
     "read_study_config",
 ]
-
-
-def build_engine(name: str, config: Path | None) -> Engine:
-    """The engine of that name with the settings of a YAML file."""
-    return ENGINES[name].from_settings(read_mapping(config))
 
 
 def engine_to_label(name: str | None, config: Path | None, frames: Sequence[Frame]) -> Engine:
@@ -45,10 +39,17 @@ def engine_to_label(name: str | None, config: Path | None, frames: Sequence[Fram
 
 
 def engine_for_energy(name: str | None, config: Path | None, model: Path | None) -> Engine:
-    """The engine that a person names, or else the one behind the data of the model, k-points and all."""
-    if name is None and config is None and model is not None and (known := load_model(model).engine):
+    """The engine behind the data of the model, as far as a person does not say otherwise.
+
+    A settings file, or another engine, takes over `SHARED_SETTINGS` of the model's data, as `label` does
+    of a recipe.
+    """
+    known = {} if model is None else load_model(model).engine or {}
+    if name is None and config is None and known:
         return engine_of(known)
-    return build_engine(name or "lcao", config)
+    shared = {key: known[key] for key in SHARED_SETTINGS if key in known}
+    chosen = ENGINES[name or str(known.get("engine", "lcao"))]
+    return chosen.from_settings(shared | read_mapping(config))
 
 
 def engine_of(fingerprint: Mapping[str, Any]) -> Engine:

@@ -12,7 +12,7 @@ from nearsight.engines.kpoints import k_points_text
 from nearsight.engines.spin import spin_notes
 from nearsight.errors import InputError
 from nearsight.io.density import read_snapshot
-from nearsight.io.extxyz import read_frames
+from nearsight.io.extxyz import Frame, read_frames
 from nearsight.io.formats import is_density_name
 from nearsight.model.file import load_model
 from nearsight.report.reading import read_study
@@ -132,7 +132,7 @@ def _study(folder: Path) -> dict[str, Any]:
 
 def _structures(path: Path) -> dict[str, Any]:
     frames = read_frames(path)
-    chosen = recipe_engine(frames)
+    chosen = _chosen_engine(frames)
     splits = Counter(frame.split for frame in frames)
     return {
         "kind": "structures",
@@ -147,6 +147,14 @@ def _structures(path: Path) -> dict[str, Any]:
         "k-points": "what you choose" if chosen is None else k_points_text(chosen[1].get("k_points")),
         "engine_settings": {} if chosen is None else chosen[1],
     }
+
+
+def _chosen_engine(frames: list[Frame]) -> tuple[str, dict[str, Any]] | None:
+    """What the recipe asks for; a file of several recipes that disagree asks for nothing."""
+    try:
+        return recipe_engine(frames)
+    except InputError:
+        return None
 
 
 def _density(path: Path) -> dict[str, Any]:
