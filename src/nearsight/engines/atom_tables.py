@@ -42,6 +42,16 @@ def atomic_density(
 
     The missing charge goes into an exponential tail that continues the table; where none is missing,
     the table is cut where less than 1e-5 electrons lie beyond, and scaled to the electron count.
+
+    Parameters
+    ----------
+    number : int
+        Atomic number.
+    r, rho : ndarray (n,)
+        Radii in bohr, ascending, and the density there, e/bohr³.
+    n_electrons : float
+    source : str
+        What to call the file in messages.
     """
     fine = np.arange(0.0, min(float(r[-1]), LARGEST_RADIUS) + 0.5 * _STEP, _STEP)
     values = np.maximum(CubicSpline(r, rho)(np.minimum(fine, r[-1])), 0.0)

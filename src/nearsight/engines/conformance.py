@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nearsight.atomic.superposition import superpose
 from nearsight.engines.protocol import Engine, GroundState
+from nearsight.engines.self_consistency import superposed_atoms
 from nearsight.errors import ChargeError, GridMismatchError, StructureError, UnknownElementError
 from nearsight.field import ScalarField
 from nearsight.grid import UniformGrid
@@ -193,9 +193,7 @@ class EngineConformance:
         _refuses(StructureError, lambda: self.engine.ground_state(pair))
 
     def _superposition(self) -> ScalarField:
-        tables = {z: self.engine.atomic_density(z) for z in self.structure.species}
-        atoms = superpose(self.structure, self.state.density.grid, tables)
-        return atoms.rescaled(self.state.density.integrate()).field
+        return superposed_atoms(self.engine, self.structure, self.state.density.grid)
 
 
 def _refuses(error: type[Exception], call: Callable[[], Any]) -> None:

@@ -13,6 +13,7 @@ from nearsight.engines.psp8 import psp8_element, read_psp8
 from nearsight.engines.radial_atom import solve_atom
 from nearsight.engines.upf import read_upf, upf_element
 from nearsight.errors import InputError, UnknownElementError
+from nearsight.provenance import digest
 
 #: element and reader by suffix, in lower case
 _FORMATS: dict[str, tuple[Callable[[Path], int], Callable[[Path], NormConserving]]] = {
@@ -69,6 +70,14 @@ def elements(source: str | Path) -> tuple[int, ...]:
     return tuple(sorted({number for _, number in _contents(Path(source))}))
 
 
+def file_digests(source: str | Path) -> dict[str, str]:
+    """Hash of each element's file by its symbol; empty for a family, which its name settles."""
+    path = Path(source)
+    if not path.exists():
+        return {}
+    return {_symbol(z): _digest(file, *_version(file)) for file, z in _contents(path)}
+
+
 def free_atom(source: str | Path, number: int, functional: str = "PBE") -> RadialDensity:
     """Density of the free atom: the file's own, or solved for a family's potential.
 
@@ -105,6 +114,11 @@ def _version(file: Path) -> tuple[int, int]:
 @lru_cache(maxsize=512)
 def _element(file: Path, *_: int) -> int:
     return _FORMATS[file.suffix.lower()][0](file)
+
+
+@lru_cache(maxsize=512)
+def _digest(file: Path, *_: int) -> str:
+    return digest(file.read_text(encoding="utf-8", errors="replace"))
 
 
 @lru_cache(maxsize=128)

@@ -5,7 +5,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from nearsight.atomic.superposition import superpose
 from nearsight.engines.mixing import PulayKerkerMixer
+from nearsight.engines.protocol import Engine
 from nearsight.engines.settings import SelfConsistentSettings
 from nearsight.errors import ConvergenceError
 from nearsight.field import ScalarField
@@ -30,6 +32,12 @@ def new_mixer(grid: UniformGrid, settings: SelfConsistentSettings, screening: fl
     """
     kerker = settings.kerker if settings.kerker is not None else screening
     return PulayKerkerMixer(grid, fraction=settings.mixing, depth=settings.mixing_depth, kerker=kerker)
+
+
+def superposed_atoms(engine: Engine, structure: Structure, grid: UniformGrid) -> ScalarField:
+    """Where a cycle begins: an engine's free atoms, scaled to the electron count, e/bohr³."""
+    tables = {z: engine.atomic_density(z) for z in structure.species}
+    return superpose(structure, grid, tables).rescaled(engine.n_electrons(structure)).field
 
 
 @contextmanager

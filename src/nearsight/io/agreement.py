@@ -41,7 +41,10 @@ def explained_share(structure: Structure, density: np.ndarray) -> float:
 
 
 def explained_shares(structures: Sequence[Structure], density: np.ndarray) -> list[float]:
-    """`explained_share` of several readings of the positions in one cell, that of the first."""
+    """`explained_share` of several readings of the positions in one cell, that of the first.
+
+    `density` has shape (n1, n2, n3), e/bohr³; the shares lie between 0 and 1.
+    """
     g, coefficients, weight = _longest_waves(structures[0].cell, density)
     total = float(np.sum(weight * np.abs(coefficients) ** 2))
     if not total > _UNIFORM * float(np.mean(density)) ** 2:

@@ -47,7 +47,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def structure_of(path: Path, cell: np.ndarray, positions: np.ndarray, numbers: np.ndarray) -> Structure:
-    """A `Structure` (lengths in bohr) whose errors name the file."""
+    """A `Structure` of cell (3, 3) and positions (n, 3) in bohr, numbers (n,), whose errors name the file."""
     try:
         return Structure(cell, positions, numbers)
     except NearsightError as error:

@@ -18,7 +18,7 @@ def format_floats(values: np.ndarray, decimals: int, columns: int, row: int | No
 
     Parameters
     ----------
-    values : ndarray
+    values : ndarray of any shape
         Finite numbers, written in C order.
     decimals : int
         Digits after the point, 1 to 15. A field has room for an unsigned number with a two-digit

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from nearsight.engines.pseudopotential_engine import FILES_KEY
 from nearsight.errors import CompatibilityError
 
 #: what must agree for an energy of a predicted density to mean anything
@@ -11,6 +12,14 @@ _PHYSICS = ("pseudopotentials", "functional")
 
 #: what may differ, and then shifts the energy
 _SETTINGS = ("engine", "basis", "k_points", "smearing_kelvin")
+
+
+def _same_files(first: Mapping[str, str] | None, second: Mapping[str, str] | None) -> bool | None:
+    """Whether pseudopotential files agree for the elements that both have; None where one has no files."""
+    if not first or not second:
+        return None
+    both = first.keys() & second.keys()
+    return bool(both) and all(first[symbol] == second[symbol] for symbol in both)
 
 
 def differences(model: Mapping[str, Any] | None, engine: Mapping[str, Any]) -> list[str]:
@@ -37,8 +46,12 @@ def require_same_physics(model: Mapping[str, Any] | None, engine: Mapping[str, A
             "the model's data came from files whose pseudopotentials and functional are unknown; "
             "if they are the engine's own, repeat with --force"
         )
+    files = _same_files(model.get(FILES_KEY), engine.get(FILES_KEY))
     for key in _PHYSICS:
-        if model.get(key) != engine.get(key):
+        same = model.get(key) == engine.get(key)
+        if key == "pseudopotentials" and files is not None:
+            same = files  # what lies there counts, not where
+        if not same:
             raise CompatibilityError(
                 f"the model learned densities with {key} '{model.get(key)}', the engine uses "
                 f"'{engine.get(key)}': its energy would be meaningless; use the same, or --force"

@@ -19,7 +19,7 @@ from nearsight.engines.external import run_program, workspace
 from nearsight.engines.kpoints import KPoints
 from nearsight.engines.potential_resolution import cutoff_of_spacing, spacing_of_cutoff
 from nearsight.engines.protocol import GroundState, NonSelfConsistent
-from nearsight.engines.pseudopotential_engine import PseudopotentialEngine
+from nearsight.engines.pseudopotential_engine import PseudopotentialEngine, recorded_source
 from nearsight.engines.registered import ENGINES
 from nearsight.errors import ConvergenceError, GridMismatchError, InputError, NearsightError
 from nearsight.field import ScalarField
@@ -62,7 +62,7 @@ class EspressoEngine(PseudopotentialEngine[EspressoSettings]):
         """An engine of the same physics as the one whose `fingerprint` this is."""
         return cls(
             EspressoSettings(
-                pseudopotential=str(fingerprint["pseudopotentials"]),
+                pseudopotential=recorded_source(fingerprint),
                 functional=str(fingerprint["functional"]),
                 ecut=fingerprint.get("ecut"),
                 k_points=fingerprint.get("k_points", "gamma"),
@@ -75,7 +75,7 @@ class EspressoEngine(PseudopotentialEngine[EspressoSettings]):
         return {
             "engine": self.name,
             "functional": self.settings.functional,
-            "pseudopotentials": self.settings.pseudopotential,
+            **self.potentials_fingerprint(),
             "basis": "plane waves",
             "ecut": self.settings.ecut,
             "smearing_kelvin": self.settings.smearing_kelvin,

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from nearsight.atomic.radial import RadialDensity
-from nearsight.atomic.superposition import superpose
 from nearsight.engines.checks import require_cell, require_charge, require_even_where_fixed, require_grid
 from nearsight.engines.correction import second_order_correction
 from nearsight.engines.free_energy import harris_terms
@@ -26,7 +25,7 @@ from nearsight.engines.pseudopotential import load_gth
 from nearsight.engines.radial_atom import solve_atom
 from nearsight.engines.registered import ENGINES
 from nearsight.engines.resolution import coarseness, required_spacing
-from nearsight.engines.self_consistency import warned_of
+from nearsight.engines.self_consistency import superposed_atoms, warned_of
 from nearsight.engines.xc import ExchangeCorrelation
 from nearsight.errors import InputError
 from nearsight.field import ScalarField
@@ -116,8 +115,7 @@ class LcaoEngine:
 
     def starting_density(self, structure: Structure, grid: UniformGrid) -> ScalarField:
         """Superposed atomic densities, scaled to the electron count, e/bohr³."""
-        tables = {z: self.atomic_density(z) for z in structure.species}
-        return superpose(structure, grid, tables).rescaled(self.n_electrons(structure)).field
+        return superposed_atoms(self, structure, grid)
 
     def ground_state(
         self,

@@ -68,7 +68,9 @@ def density_terms(geometry: Geometry, rho: ScalarField, xc: ExchangeCorrelation)
 
 
 def diagonalise(geometry: Geometry, matrices: list[np.ndarray], kt: float) -> Diagonalised:
-    """All states of Hamiltonian matrices, occupied at temperature `kt` (hartree).
+    """All states of Hamiltonian matrices (n_orbitals, n_orbitals), hartree, one for each wave vector.
+
+    They are occupied at temperature `kt` (hartree).
 
     Where the orbitals are dependent at some wave vectors, the highest states are left out at the others,
     so that there are equally many at all.

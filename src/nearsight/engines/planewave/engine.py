@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from nearsight.atomic.superposition import superpose
 from nearsight.engines.checks import require_cell, require_charge, require_even_where_fixed, require_grid
 from nearsight.engines.planewave.resolution import cutoff_warnings, grid_warnings, required_cutoff
 from nearsight.engines.planewave.settings import PlanewaveSettings
 from nearsight.engines.potential_resolution import spacing_of_cutoff
 from nearsight.engines.protocol import GroundState, NonSelfConsistent
-from nearsight.engines.pseudopotential_engine import PseudopotentialEngine
+from nearsight.engines.pseudopotential_engine import PseudopotentialEngine, recorded_source
 from nearsight.engines.registered import ENGINES
-from nearsight.engines.self_consistency import warned_of
+from nearsight.engines.self_consistency import superposed_atoms, warned_of
 from nearsight.engines.xc import ExchangeCorrelation
 from nearsight.errors import InputError
 from nearsight.field import ScalarField
@@ -66,7 +65,7 @@ class PlanewaveEngine(PseudopotentialEngine[PlanewaveSettings]):
         """An engine of the same physics as the one whose `fingerprint` this is."""
         return cls(
             PlanewaveSettings(
-                pseudopotential=str(fingerprint["pseudopotentials"]),
+                pseudopotential=recorded_source(fingerprint),
                 functional=str(fingerprint["functional"]),
                 ecut=fingerprint.get("ecut"),
                 k_points=fingerprint.get("k_points", "gamma"),
@@ -84,7 +83,7 @@ class PlanewaveEngine(PseudopotentialEngine[PlanewaveSettings]):
         return {
             "engine": self.name,
             "functional": self.settings.functional,
-            "pseudopotentials": self.settings.pseudopotential,
+            **self.potentials_fingerprint(),
             "basis": "plane waves",
             "ecut": self.settings.ecut,
             "smearing_kelvin": self.settings.smearing_kelvin,
@@ -125,8 +124,7 @@ class PlanewaveEngine(PseudopotentialEngine[PlanewaveSettings]):
 
     def starting_density(self, structure: Structure, grid: UniformGrid) -> ScalarField:
         """Superposed atomic densities, scaled to the electron count, e/bohr³."""
-        tables = {z: self.atomic_density(z) for z in structure.species}
-        return superpose(structure, grid, tables).rescaled(self.n_electrons(structure)).field
+        return superposed_atoms(self, structure, grid)
 
     # -- energies -------------------------------------------------------------------------------
 

@@ -127,7 +127,17 @@ def solve(
     workers: Workers,
     vectors: list[torch.Tensor] | None,
 ) -> States:
-    """Well converged states in a potential that is not iterated, beginning with `vectors`.
+    """Well converged states in a potential that is not iterated.
+
+    Parameters
+    ----------
+    geometry : Geometry
+    potential : ndarray (n1, n2, n3)
+        Total local potential on the grid, hartree.
+    settings : PlanewaveSettings
+    workers : Workers
+    vectors : list of Tensor (n_states, n_waves), optional
+        Orbitals to begin with, one tensor for each wave vector; random ones unless given.
 
     Raises
     ------
@@ -180,7 +190,7 @@ def _unconverged(geometry: Geometry) -> ConvergenceError:
 
 
 def filled(geometry: Geometry, vectors: list[torch.Tensor]) -> np.ndarray:
-    """Importance of states whose energies nobody knows yet: the lowest are filled."""
+    """Importance of states whose energies nobody knows yet, 1 for the lowest: shape (n_k, n_states)."""
     lowest_ones = np.arange(len(vectors[0])) < geometry.n_electrons / 2
     return np.tile(lowest_ones.astype(np.float64), (len(vectors), 1))
 

@@ -12,7 +12,7 @@ import numpy as np
 from nearsight.engines.checks import require_cell, require_charge, require_right_handed
 from nearsight.engines.external import run_program, workspace
 from nearsight.engines.protocol import GroundState, NonSelfConsistent
-from nearsight.engines.pseudopotential_engine import PseudopotentialEngine
+from nearsight.engines.pseudopotential_engine import PseudopotentialEngine, recorded_source
 from nearsight.engines.registered import ENGINES
 from nearsight.engines.sparc.input_files import NAME, order_of_atoms, write_inputs
 from nearsight.engines.sparc.output import SparcEnergies, read_eigen, read_out, read_static
@@ -50,7 +50,7 @@ class SparcEngine(PseudopotentialEngine[SparcSettings]):
         """An engine of the same physics as the one whose `fingerprint` this is."""
         return cls(
             SparcSettings(
-                pseudopotential=str(fingerprint["pseudopotentials"]),
+                pseudopotential=recorded_source(fingerprint),
                 functional=str(fingerprint["functional"]),
                 spacing=fingerprint.get("spacing"),
                 order=int(fingerprint.get("order", 12)),
@@ -64,7 +64,7 @@ class SparcEngine(PseudopotentialEngine[SparcSettings]):
         return {
             "engine": self.name,
             "functional": self.settings.functional,
-            "pseudopotentials": self.settings.pseudopotential,
+            **self.potentials_fingerprint(),
             "basis": "finite differences",
             "order": self.settings.order,
             "spacing": self.settings.spacing,

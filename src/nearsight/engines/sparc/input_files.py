@@ -63,7 +63,7 @@ def write_inputs(
 
 
 def order_of_atoms(structure: Structure) -> np.ndarray:
-    """Indices of the atoms in the order of the ``.ion`` file: by element, otherwise as they were."""
+    """Indices (n_atoms,) of the atoms in the order of the ``.ion`` file: by element, else as they were."""
     return np.argsort(structure.numbers, kind="stable")
 
 
