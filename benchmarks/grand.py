@@ -1,7 +1,8 @@
-"""What a GraNd score costs next to a training step, a point, in one run.
+"""What scores cost next to a training step, a point and a network, in one run.
 
 Training steps and scoring passes take turns, so that a busy machine disturbs both alike; the best
-round of each counts. Scores are first compared with per-sample automatic differentiation.
+round of each counts. GraNd scores are first compared with per-sample automatic differentiation. ``dual``
+asks the network twelve times. For tables on disk see ``score_streaming.py``.
 
     python benchmarks/grand.py --threads 2
 """
@@ -9,18 +10,22 @@ round of each counts. Scores are first compared with per-sample automatic differ
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 from torch.func import functional_call, grad, vmap
 
-from nearsight.model.scaler import FeatureScaler
-from nearsight.model.target import Target
 from nearsight.networks import MLP, MLPSettings
-from nearsight.networks.precision import hidden_products
+from nearsight.networks.precision import Precision
 from nearsight.points import PointSet
 from nearsight.training import PointTable, ScoreSettings, TrainSettings, gradient_norms
+from nearsight.training.proxy import Panel, train_panel
+from nearsight.training.score_stream import keep_heap, table_blocks
 from nearsight.training.trainer import Trainer, TrainingData, torch_threads
+
+#: kinds whose cost is measured
+TIMED = ("grand", "last_layer", "residual", "leverage", "dual")
 
 
 def make_table(n: int, n_features: int) -> PointTable:
@@ -51,27 +56,37 @@ def per_point(work: Callable[[], int]) -> float:
 
 
 def rounds(
-    network: MLP, data: TrainingData, precision: str, block: int, n_rounds: int
-) -> tuple[float, float]:
-    """Best microseconds a point of a training step and of a score."""
-    settings = TrainSettings(precision=precision)  # type: ignore[arg-type]
-    trainer = Trainer(network, data, settings, seed=0)
-    n_steps = max(1, len(data) // settings.batch)
+    network: MLPSettings, table: PointTable, precision: Precision, block: int, n_rounds: int
+) -> list[float]:
+    """Best microseconds a point of a training step and of each kind of score, one network each."""
+    train = TrainSettings(precision=precision, device="cpu")
+    scoring = ScoreSettings(initialisations=1, steps=12, block=block, precision=precision, proxy=None)
+    panels = [
+        train_panel(table, network, "total", scoring, train, (kind,), n_points=len(table)) for kind in TIMED
+    ]
+    data = TrainingData(table, panels[0].scaler, panels[0].target, torch.device("cpu"))
+    trainer = Trainer(network.build(table.n_features, seeded()), data, train, seed=0)
+    n_steps = max(1, len(data) // train.batch)
 
-    def train() -> int:
+    def step() -> int:
         for _ in range(n_steps):
             trainer.step()
-        return n_steps * settings.batch
+        return n_steps * trainer.batches.size
 
-    def score() -> int:
-        for first in range(0, len(data), block):
-            x, t = data.block(first, first + block)
-            with hidden_products(settings.precision, data.device):
-                gradient_norms(network, x, t)
-        return len(data)
+    def score(panel: Panel) -> int:
+        for _, part in table_blocks(table, block):
+            panel.score(part)
+        return len(table)
 
-    pairs = [(per_point(train), per_point(score)) for _ in range(n_rounds)]
-    return min(p[0] for p in pairs), min(p[1] for p in pairs)
+    keep_heap()
+    times = [
+        [per_point(step), *(per_point(partial(score, panel)) for panel in panels)] for _ in range(n_rounds)
+    ]
+    return [float(t) for t in np.min(times, axis=0)]
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
 
 
 def main() -> None:
@@ -86,18 +101,19 @@ def main() -> None:
     options = parser.parse_args()
 
     table = make_table(options.points, options.features)
-    scaler, target = FeatureScaler.fit(table.features), Target.fit("total", table.density, None)
-    data = TrainingData(table, scaler, target, torch.device("cpu"))
     shape = MLPSettings(width=options.width, depth=options.depth)
     with torch_threads(options.threads):
-        network = shape.build(options.features, torch.Generator().manual_seed(0))
-        deviation = largest_deviation(network, *data.block(0, 256))
+        network = shape.build(options.features, seeded())
+        x, t = torch.from_numpy(table.features[:256]), torch.from_numpy(table.density[:256]).float()
+        deviation = largest_deviation(network, x, t)
         print(f"MLP {shape.depth}×{shape.width}, {options.features} features, {options.threads} threads")
         print(f"largest relative deviation from per-sample autograd: {deviation:.1e}")
-        print(f"{'precision':10} {'training step':>15} {'GraNd score':>15} {'score / step':>13}")
+        print(f"µs a point; in brackets as a multiple of the step\n{'precision':10} {'step':>6}", end="")
+        print("".join(f"{kind:>18}" for kind in TIMED))
         for precision in ("float32", "bfloat16"):
-            step, score = rounds(network, data, precision, options.block, options.rounds)
-            print(f"{precision:10} {step:12.2f} µs {score:12.2f} µs {score / step:13.2f}")
+            step, *scores = rounds(shape, table, precision, options.block, options.rounds)
+            print(f"{precision:10} {step:6.2f}", end="")
+            print("".join(f"{score:11.2f} ({score / step:4.2f})" for score in scores))
 
 
 if __name__ == "__main__":

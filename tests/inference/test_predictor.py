@@ -7,9 +7,9 @@ import torch
 from nearsight.atomic.radial import RadialDensity
 from nearsight.atomic.superposition import superpose
 from nearsight.descriptors import PowerSpectrum
-from nearsight.errors import GridMismatchError, UnknownElementError
+from nearsight.errors import GridMismatchError, InputError, UnknownElementError
 from nearsight.grid import UniformGrid
-from nearsight.inference import predict_density
+from nearsight.inference import describe_grid, predict_density, predict_described
 from nearsight.model import DensityModel, FeatureScaler, Target
 from nearsight.networks import MLPSettings
 from nearsight.structure import Structure
@@ -91,3 +91,30 @@ def test_refusals() -> None:
     stranger = Structure(structure.cell, structure.positions, np.array([13, 13, 13, 13, 8]))
     with pytest.raises(UnknownElementError, match="never saw O"):
         predict_density(model, stranger, GRID)
+
+
+@pytest.mark.parametrize("kind", ["difference", "total"])
+def test_a_grid_described_once_gives_every_model_its_density(kind: str) -> None:
+    structure = make_structure()
+    models = [make_model(kind, scale=scale) for scale in (0.002, 0.2)]
+    described = describe_grid(models[0].descriptor, structure, GRID, models[0].radial, threads=1)
+    for model in models:
+        expected = predict_density(model, structure, GRID, precision="float32", threads=1, block=500)
+        found = predict_described(model, described, precision="float32", block=500)
+        np.testing.assert_allclose(found.density.values, expected.density.values, rtol=1e-6, atol=1e-10)
+        assert found.factor == pytest.approx(expected.factor)
+        assert found.clipped_charge == pytest.approx(expected.clipped_charge, abs=1e-9)
+
+
+def test_a_described_grid_is_refused_by_other_models() -> None:
+    model, structure = make_model(), make_structure()
+    without_atoms = describe_grid(model.descriptor, structure, GRID, {})
+    with pytest.raises(InputError, match="superposed"):
+        predict_described(model, without_atoms)
+    other = describe_grid(PowerSpectrum((13,), cutoff=5.0, channels=(3, 2)), structure, GRID, model.radial)
+    with pytest.raises(InputError, match="another descriptor"):
+        predict_described(model, other)
+    with pytest.raises(GridMismatchError):
+        describe_grid(
+            model.descriptor, structure, UniformGrid(structure.cell * 1.01, (10, 10, 10)), model.radial
+        )

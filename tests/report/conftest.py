@@ -164,8 +164,136 @@ def study_content(
     }
 
 
+#: error at 10, 1 and 0.1 % as a multiple of the full-data error, by (method, label)
+BENCHMARK = {
+    ("random", "random"): (1.004, 1.03, 1.16),
+    ("grand", "grand"): (1.25, 2.4, 5.5),
+    ("el2n", "el2n"): (1.2, 2.1, 4.9),
+    ("ccs", "ccs"): (1.003, 1.02, 1.14),
+    ("ccs", "ccs β=0.3"): (1.006, 1.05, 1.15),
+    ("ccs", "ccs (residual)"): (1.004, 1.025, 1.15),
+    ("importance", "importance"): (1.001, 1.006, 1.131),
+    ("importance", "importance (leverage)"): (1.001, 1.004, 1.08),
+    ("density", "density"): (1.01, 1.06, 1.2),
+    ("k_centre", "k_centre"): (1.05, 1.3, 1.7),
+    ("facility", "facility"): (1.01, 1.04, 1.13),
+    ("herding", "herding"): (1.01, 1.07, 1.25),
+    ("dual", "dual"): (1.008, 1.05, 1.18),
+    ("strata", "strata"): (1.004, 1.02, 1.1),
+    ("snapshots", "snapshots"): (1.1, 1.5, 2.2),
+    ("d_optimal", "d_optimal"): (1.02, 1.03, 1.12),
+}
+#: (model, schedule) to what multiplies its errors
+SETUPS = {("mlp", "steps"): 1.0, ("mlp", "epochs"): 1.04, ("gaussian_process", "direct"): 0.97}
+KEPT = (0.1, 0.01, 0.001)
+
+
+def benchmark_run(
+    method: str, label: str, kept: float, penalty: float, seed: int, setup: tuple[str, str], labels: list[str]
+) -> dict[str, Any]:
+    """A run of version 2."""
+    run = make_run(method, kept, penalty * SETUPS[setup], seed, labels)
+    model, schedule = setup
+    run["id"] = f"{run['id']}-{label}-{model}-{schedule}"
+    run |= {"label": label, "model": model, "schedule": schedule, "stage": 0 if method == "all" else 1}
+    run["validation_nrmse_percent"] = run["nrmse_percent"] * (1.01 + 0.001 * seed)
+    run["scoring_steps"] = None if method in ("all", "random") else 300
+    run["coverage"] = None
+    if method != "all":
+        mean = 2.0 * kept**-0.15 * penalty**0.2
+        run["coverage"] = {"mean": mean, "standard_error": 0.02 * mean, "n_held_out": 2000}
+    return run
+
+
+def compare(content: dict[str, Any]) -> None:
+    """The lists that compare methods, from the runs of `content`."""
+    cells: dict[tuple[Any, ...], list[float]] = {}
+    for run in content["runs"]:
+        key = (run["label"], run["kept"], run["model"], run["schedule"])
+        cells.setdefault(key, []).append(run["nrmse_percent"])
+    for (label, kept, model, schedule), errors in cells.items():
+        f = np.mean(cells.get(("all", 1.0, model, schedule), [1.1]))
+        if label == "all":
+            continue
+        shared = {"kept": kept, "model": model, "schedule": schedule, "label": label}
+        e = np.mean(errors)
+        content["excess"].append(
+            shared | {"x_over_f": float(np.sqrt(max(0, e**2 - f**2)) / f), "e_over_f": float(e / f)}
+        )
+        for against in ("random", "ccs"):
+            if label == against:
+                continue
+            difference = 100 * (e - np.mean(cells[against, kept, model, schedule])) / f
+            content["paired"].append(
+                shared
+                | {
+                    "against": against,
+                    "n_pairs": 3,
+                    "mean_difference_percent": float(difference),
+                    "standard_error_percent": 0.15 + 0.1 * abs(float(difference)),
+                    "wins": 3 if difference < 0 else 1,
+                }
+            )
+
+
+def benchmark_content(seeds: tuple[int, ...] = (0, 1)) -> dict[str, Any]:
+    """A study of version 2: sixteen labels of fourteen methods, three fractions, three models."""
+    content = study_content(seeds=(0,))
+    labels = [f"al-{t}K-test-0" for t in (300, 900, 1500)]
+    runs = []
+    for setup in SETUPS:
+        if setup[0] == "mlp":
+            runs += [benchmark_run("all", "all", 1.0, 1.0, seed, setup, labels) for seed in seeds]
+        for (method, label), penalties in BENCHMARK.items():
+            for kept, penalty in zip(KEPT, penalties, strict=True):
+                if setup == ("mlp", "steps") or (kept < 0.1 and method in ("random", "ccs", "importance")):
+                    runs += [benchmark_run(method, label, kept, penalty, s, setup, labels) for s in seeds]
+    content |= {
+        "version": 2,
+        "runs": runs,
+        "paired": [],
+        "excess": [],
+        "data_facts": {
+            "intrinsic_dimension": {"value": 6.21, "standard_error": 0.07, "n": 8192},
+            "error_correlation": {"length_bohr": 2.31, "n_effective": 412.3, "n_points": 110_592},
+        },
+        "sensitivity": [
+            {
+                "parameter": parameter,
+                "values": values,
+                "kept": kept,
+                "label": label,
+                "nrmse_percent": [
+                    1.15 + 0.02 * abs(i - 1.3) + 0.3 * (kept < 0.01) for i in range(len(values))
+                ],
+                "validation": True,
+            }
+            for parameter, label, values in (
+                ("ccs.beta", "ccs", [0.0, 0.05, 0.1, 0.3]),
+                ("ccs.n_strata", "ccs", [10, 50, 100, 1000]),
+                ("scoring.steps", "importance", [30, 100, 300, 3000]),
+                ("scoring.proxy", "importance", [0.01, 0.1, None]),
+            )
+            for kept in (0.01, 0.001)
+        ],
+        "stages": [
+            {"methods": ["random"], "keep": [0.01], "seeds": 2, "models": ["mlp"], "schedules": ["steps"]}
+        ],
+    }
+    content["machine"]["threads"] = 1
+    compare(content)
+    return content
+
+
 def add_field(
-    content: dict[str, Any], folder: Path, label: str, n: int, *, kind: str = "cubic", models: int = 5
+    content: dict[str, Any],
+    folder: Path,
+    label: str,
+    n: int,
+    *,
+    kind: str = "cubic",
+    models: int = 5,
+    runs: list[str] | None = None,
 ) -> None:
     """Write one ``.npz`` and name it in `content`; `kind` is cubic, skewed or vacancy."""
     rng = np.random.default_rng([len(label), n, len(kind)])
@@ -177,7 +305,10 @@ def add_field(
     truth = atoms_density(cell, positions, shape, 1.9) + 4e-4 * smooth_noise(cell, shape, rng)
     firsts = {(r["method"], r["kept"]): r for r in reversed(content["runs"])}
     wanted = [r for key, r in firsts.items() if key[0] == "all" or key[1] == 0.01][:models]
-    wanted.sort(key=lambda r: ["all", *PENALTY].index(r["method"]))
+    if runs is not None:
+        wanted = [r for r in content["runs"] if r["id"] in runs]
+    else:
+        wanted.sort(key=lambda r: ["all", *PENALTY].index(r["method"]))
     arrays = {"truth": truth, "saed": atoms_density(cell, positions, shape, 1.75)}
     for run in wanted:
         arrays[f"prediction_{run['id']}"] = truth + 4e-4 * run["nrmse_percent"] * smooth_noise(
@@ -229,6 +360,16 @@ def corrected(content: dict[str, Any]) -> Callable[[float], dict[str, Any]]:
 @pytest.fixture
 def content() -> dict[str, Any]:
     return study_content()
+
+
+@pytest.fixture
+def benchmark() -> dict[str, Any]:
+    return benchmark_content()
+
+
+@pytest.fixture
+def add_density() -> Callable[..., None]:
+    return add_field
 
 
 @pytest.fixture

@@ -115,7 +115,11 @@ def test_cards_hold_the_means_of_the_study(page, with_fields):
 def test_figures_hold_the_numbers_of_the_study(page, with_fields):
     content, _ = with_fields
     figures = json.loads(page.scripts["figures"])
-    drawn = {t["name"]: t for t in figures["pruning"]["NMAE"]["data"] if t.get("mode") == "lines+markers"}
+    drawn = {
+        t["name"]: t
+        for t in figures["pruning"]["NMAE · absolute"]["data"]
+        if t.get("mode") == "lines+markers"
+    }
     for method, name in (("random", "Random"), ("ccs", "CCS")):
         for x, y in zip(drawn[name]["x"], drawn[name]["y"], strict=True):
             runs = [r for r in content["runs"] if r["method"] == method and abs(100 * r["kept"] - x) < 1e-9]
@@ -128,7 +132,7 @@ def test_figures_hold_the_numbers_of_the_study(page, with_fields):
 
 def test_every_axis_has_a_name(page):
     figures = json.loads(page.scripts["figures"])
-    assert set(figures) == {"pruning", "energies", "timing", "learning"}
+    assert set(figures) == {"pruning", "energy-pruning", "energies", "timing", "learning"}
     for variants in figures.values():
         for figure in variants.values():
             titles = [figure["layout"][axis]["title"]["text"] for axis in ("xaxis", "yaxis")]
@@ -270,6 +274,6 @@ def test_page_that_cannot_be_written(with_fields, tmp_path):
 def test_one_fraction_draws_columns(content, write, tmp_path):
     content["runs"] = [r for r in content["runs"] if r["kept"] in (1.0, 0.01)]
     page = build(write(content, tmp_path / "study"))
-    figure = json.loads(page.scripts["figures"])["pruning"]["NRMSE"]
+    figure = json.loads(page.scripts["figures"])["pruning"]["NRMSE · absolute"]
     assert figure["layout"]["xaxis"]["type"] == "category"
     assert re.search(r"bars are means over seeds", page.text)

@@ -35,7 +35,7 @@ def one_line(caught) -> str:
     ("path", "value", "words"),
     [
         (("format",), "other", "format"),
-        (("version",), 2, "version"),
+        (("version",), 3, "version"),
         (("runs",), [], "runs"),
         (("runs", 0, "kept"), 1.5, "runs.0.kept"),
         (("runs", 3, "nrmse_percent"), float("nan"), "runs.3.nrmse_percent"),

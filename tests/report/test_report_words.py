@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nearsight.report import headline, markup, methods
 from nearsight.report.figures.layout import log_ticks
-from nearsight.report.figures.timing import timing_figure
+from nearsight.report.figures.timing import timing_figures
 from nearsight.report.reading import Study
 from nearsight.report.summary import Summary
 
@@ -143,8 +143,7 @@ def test_times_that_overlap_over_seeds_are_said_to(content):
     slow["seconds"] |= {"describe": 0.0, "training": 1.0}
     study, summary = scaled(content, 1.0)
     assert "the ranges over seeds overlap" in headline.headline_section(study, summary).split("Cost.")[1]
-    figure = timing_figure(summary)
-    assert figure is not None
+    figure = timing_figures(summary)["time"]
     whiskers = figure["data"][-1]
     assert whiskers["x"][0] - whiskers["error_x"]["arrayminus"][0] == pytest.approx(1.0)
 

@@ -11,7 +11,9 @@ from nearsight.cli.console import Json, Quiet, Seed, Session
 def prune(
     data: Annotated[Path, typer.Argument(help="Data set (.zarr).")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Coreset to write (.zarr).")],
-    method: Annotated[str, typer.Option("--method", help="random, grand, ccs, importance.")] = "random",
+    method: Annotated[
+        str, typer.Option("--method", help="random, ccs, importance, k_centre …: any selection method.")
+    ] = "random",
     keep: Annotated[float, typer.Option("--keep", help="Fraction of the training points kept.")] = 0.01,
     config: Annotated[Path | None, typer.Option("--config", help="Training settings (YAML).")] = None,
     seed: Seed = 0,

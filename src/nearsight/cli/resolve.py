@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nearsight.coreset.protocol import METHODS, SelectionMethod
+from nearsight.coreset.protocol import SelectionMethod
 from nearsight.engines import ENGINES, Engine
 from nearsight.io.extxyz import Frame
 from nearsight.model.file import load_model
+from nearsight.workflows.building import build_selection
 from nearsight.workflows.config import Config, StudyConfig, read_mapping, read_yaml
-from nearsight.workflows.plan import build
 from nearsight.workflows.recipe_engine import SHARED_SETTINGS, recipe_engine
 
 __all__ = [
@@ -59,8 +59,7 @@ def engine_of(fingerprint: Mapping[str, Any]) -> Engine:
 
 def build_method(name: str, config: Config) -> SelectionMethod:
     """The selection method of that name with its settings from the configuration."""
-    method: SelectionMethod = build(METHODS[name], config.methods.get(name, {}), f"methods: {name}")
-    return method
+    return build_selection(name, config.methods.get(name, {}))
 
 
 def read_config(path: Path | None) -> Config:

@@ -13,6 +13,9 @@ def train(
     data: Annotated[Path, typer.Argument(help="Data set or coreset (.zarr).")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Model to write (.nst).")],
     config: Annotated[Path | None, typer.Option("--config", help="Training settings (YAML).")] = None,
+    teacher: Annotated[
+        Path | None, typer.Option("--teacher", help="Model (.nst) whose predictions are learned instead.")
+    ] = None,
     device: Device = "auto",
     seed: Seed = 0,
     json: Json = None,
@@ -24,7 +27,9 @@ def train(
 
     session = Session(json, quiet)
     with session.progress() as progress:
-        result = run(data, output, read_config(config), seed=seed, device=device, progress=progress)
+        result = run(
+            data, output, read_config(config), teacher=teacher, seed=seed, device=device, progress=progress
+        )
     error = result.validation_nrmse_percent
     session.table(
         f"{output}",

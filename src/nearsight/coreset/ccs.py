@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from nearsight.coreset.protocol import METHODS, Selection, checked_count, checked_scores
+from nearsight.coreset.protocol import METHODS, Candidates, Selection, checked_count
 from nearsight.errors import InputError
 
 
@@ -38,6 +38,8 @@ class CoverageCentric:
 
     Parameters
     ----------
+    score : str
+        Which score.
     beta : float or None
         Fraction of all points, the hardest, that is dropped first; None takes `default_beta`.
     n_strata : int
@@ -55,8 +57,8 @@ class CoverageCentric:
     """
 
     name: ClassVar[str] = "ccs"
-    needs_scores: ClassVar[bool] = True
 
+    score: str = "grand"
     beta: float | None = None
     n_strata: int = 100
     budget: Literal["rolled-over", "plain"] = "rolled-over"
@@ -69,16 +71,14 @@ class CoverageCentric:
         if self.budget not in ("rolled-over", "plain"):
             raise InputError(f"the CCS budget rule is rolled-over or plain, not '{self.budget}'")
 
-    def select(
-        self,
-        scores: np.ndarray | None,
-        n_keep: int,
-        rng: np.random.Generator,
-        *,
-        n_points: int | None = None,
-    ) -> Selection:
+    @property
+    def needs(self) -> frozenset[str]:
+        """The score."""
+        return frozenset({self.score})
+
+    def select(self, candidates: Candidates, n_keep: int, rng: np.random.Generator) -> Selection:
         """See `SelectionMethod.select`; refuses where β leaves fewer points than asked for."""
-        scores = checked_scores(self.name, scores)
+        scores = candidates.score(self.name, self.score)
         n_keep = checked_count(n_keep, len(scores))
         beta = default_beta(n_keep / len(scores)) if self.beta is None else self.beta
         pool = np.argsort(scores, kind="stable")[: len(scores) - int(beta * len(scores))]

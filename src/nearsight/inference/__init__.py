@@ -1,5 +1,11 @@
 """Inference: densities of whole structures, block by block."""
 
-from nearsight.inference.predictor import Prediction, predict_density
+from nearsight.inference.predictor import (
+    DescribedGrid,
+    Prediction,
+    describe_grid,
+    predict_density,
+    predict_described,
+)
 
-__all__ = ["Prediction", "predict_density"]
+__all__ = ["DescribedGrid", "Prediction", "describe_grid", "predict_density", "predict_described"]

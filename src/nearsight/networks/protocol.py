@@ -1,7 +1,9 @@
 """What a network is: settings that build it, tensors that fill it, and a prediction for a block.
 
 `Network` asks for so little that a linear model, a Gaussian process or a Bayesian network fits behind
-it. What is trained by gradients is also a `torch.nn.Module`; what GraNd scores is a `TraceableNetwork`.
+it. What is trained by gradients is also a `torch.nn.Module`; what GraNd scores is a `TraceableNetwork`;
+what needs no gradient steps has settings that are a `DirectFit`, and fits itself to a `FitData`; what
+knows how sure it is of a prediction is an `UncertainNetwork`.
 """
 
 from collections.abc import Mapping
@@ -10,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 import torch
 
 from nearsight.errors import ModelFileError
+from nearsight.networks.fit_data import FitData
 from nearsight.registry import Registry
 
 
@@ -84,6 +87,39 @@ class TraceableNetwork(Network, Protocol):
 
     def traced(self, x: torch.Tensor) -> tuple[torch.Tensor, list[LinearTrace]]:
         """The output (m,) and each linear layer's inputs and outputs, first layer first."""
+        ...
+
+
+@runtime_checkable
+class DirectFit(NetworkSettings, Protocol):
+    """Settings of a network that is fitted at once, without gradient steps."""
+
+    def fit(self, data: FitData, *, generator: torch.Generator) -> Network:
+        """A network fitted to `data`, on the data's device.
+
+        `generator` settles what is drawn at random (such as inducing points), if anything is. What the
+        fit chose by itself stands in the network's `notes`, if it has them: a dict that JSON can hold.
+
+        Raises
+        ------
+        InputError, ConvergenceError
+            Data or settings that cannot be fitted.
+        """
+        ...
+
+
+@runtime_checkable
+class UncertainNetwork(Network, Protocol):
+    """A network that can tell how sure it is of a prediction."""
+
+    def variance(self, x: torch.Tensor) -> torch.Tensor:
+        """Predictive variance (m,), float32, ≥ 0, of the standardised density; noise not included.
+
+        Raises
+        ------
+        InputError
+            The network was fitted without what this needs.
+        """
         ...
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from nearsight.report.markup import mha, number, plain, seconds, text
+from nearsight.report.markup import NBSP, count, mha, number, plain, seconds, text
 from nearsight.report.methods import SUPERPOSED
 from nearsight.report.reading import Study
 from nearsight.report.summary import Group, Spread, Summary
@@ -53,7 +53,7 @@ def _nothing(value: float | None) -> list[_Row]:
 
 def _counts(groups: list[Group]) -> str:
     counts = [round(sum(run.n_points for run in g.runs) / len(g.runs)) for g in groups]
-    return " and ".join(f"{n:,}".replace(",", "\u202f") for n in counts) + " in all"
+    return " and ".join(count(n) for n in counts) + " in all"
 
 
 def _card(title: str, unit: str, key: str, rows: list[_Row], form: Callable[[float], str], note: str) -> str:
@@ -69,7 +69,7 @@ def _row_html(key: str, row: _Row, form: Callable[[float], str], share: float) -
     kind = "row nothing" if row.method == "superposed" else "row"
     bar = f'<span class="bar"><i style="width:{100 * share:.1f}%;background:{row.colour}"></i></span>'
     return (
-        f'<div class="{kind}"><span class="who">{text(row.name)}</span>'
+        f'<div class="{kind}"><span class="who">{text(row.name).replace(" %", f"{NBSP}%")}</span>'
         f'<span class="big" data-card="{key}" data-method="{text(row.method)}" '
         f'data-value="{row.spread.mean!r}">{form(row.spread.mean)}</span>'
         f"{bar}{over}</div>"

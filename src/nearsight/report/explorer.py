@@ -10,18 +10,65 @@ from ase.data.colors import jmol_colors
 from nearsight.grid import UniformGrid
 from nearsight.report import methods, packing
 from nearsight.report.markup import text
-from nearsight.report.reading import SUPERPOSED, TRUTH, FieldData, Run, SnapshotResult, Study, read_field
-from nearsight.report.summary import fraction
+from nearsight.report.methods import Method
+from nearsight.report.reading import (
+    SUPERPOSED,
+    TRUTH,
+    FieldData,
+    FieldEntry,
+    Run,
+    SnapshotResult,
+    Study,
+    read_field,
+)
+from nearsight.report.summary import Summary, fraction
+
+#: bytes of base64 that all slices of a page may take together
+_SLICE_BUDGET = 6_000_000
 
 
-def explorer_data(folder: Path, study: Study) -> list[dict[str, Any]]:
+def explorer_data(folder: Path, study: Study, summary: Summary) -> list[dict[str, Any]]:
     """All fields of a study, packed for the page, one file in memory at a time."""
-    count = sum(len(entry.predictions) + 2 for entry in study.fields if not entry.generality)
+    shown = [_within_budget(entry, study, summary) for entry in study.fields]
+    count = sum(len(entry.predictions) + 2 for entry in shown if not entry.generality)
     edge = packing.volume_edge(count)
-    return [_field(read_field(folder, entry), study, edge) for entry in study.fields]
+    return [_field(read_field(folder, entry), study, summary, edge) for entry in shown]
 
 
-def _field(data: FieldData, study: Study, edge: int) -> dict[str, Any]:
+def side_by_side(study: Study, summary: Summary) -> bool:
+    """Whether some snapshot has the full data and a pruned model of the main kind to stand beside it."""
+    full = {run.id for run in summary.full.runs} if summary.full else set()
+    pruned = {run.id for group in summary.pruned for run in group.runs}
+    kept = [
+        _within_budget(entry, study, summary).predictions for entry in study.fields if not entry.generality
+    ]
+    return any(full & set(p) and pruned & set(p) for p in kept)
+
+
+def _within_budget(entry: FieldEntry, study: Study, summary: Summary) -> FieldEntry:
+    """The entry with its most telling predictions, as many as the page can hold, in their order."""
+    each = 3 * packing.VIEW_POINTS**2 * 8 / 3
+    most = max(2, int(_SLICE_BUDGET / each / max(1, len(study.fields))) - 2)
+    if len(entry.predictions) <= most:
+        return entry
+    ranks = _importance(summary)
+    first = sorted(entry.predictions, key=lambda name: ranks.get(name, len(ranks)))[:most]
+    return entry.model_copy(
+        update={"predictions": {k: v for k, v in entry.predictions.items() if k in first}}
+    )
+
+
+def _importance(summary: Summary) -> dict[str, int]:
+    """Run ids by how much a reader wants to see them: full data, best method, first methods, others."""
+    best = summary.best.label if summary.best else ""
+    groups = sorted(
+        summary.groups, key=lambda g: (not g.is_full, g.label != best, g.label not in summary.first_labels)
+    )
+    runs = [run.id for group in groups for run in group.runs]
+    return {name: number for number, name in enumerate(runs)}
+
+
+def _field(data: FieldData, study: Study, summary: Summary, edge: int) -> dict[str, Any]:
     whole = UniformGrid(data.cell, data.densities[TRUTH].shape)
     views = {
         name: packing.coarse(whole, values.astype(float), packing.VIEW_POINTS)
@@ -50,15 +97,16 @@ def _field(data: FieldData, study: Study, edge: int) -> dict[str, Any]:
         "anchor": list(index),
         "where": where,
         "densities": densities,
-        "models": _models(data, study),
+        "models": _models(data, study, summary),
     }
 
 
-def _models(data: FieldData, study: Study) -> list[dict[str, Any]]:
+def _models(data: FieldData, study: Study, summary: Summary) -> list[dict[str, Any]]:
     """What the menu offers: the runs in the order of the study, then superposed atoms."""
     runs = {run.id: run for run in study.runs}
     label = data.entry.label
-    models = [_model(runs[name], label) for name in data.entry.predictions]
+    looks = {key: look for setup in summary.setups for key, look in setup.looks.items()}
+    models = [_model(runs[name], label, looks, summary) for name in data.entry.predictions]
     if SUPERPOSED in data.densities:
         known = [*study.baseline.per_snapshot, *study.baseline.generality] if study.baseline else []
         look = methods.SUPERPOSED
@@ -66,6 +114,8 @@ def _models(data: FieldData, study: Study) -> list[dict[str, Any]]:
             {
                 "id": SUPERPOSED,
                 "name": look.name,
+                "method": look.name,
+                "setup": "",
                 "colour": look.colour,
                 "learned": False,
                 "kept": None,
@@ -75,12 +125,17 @@ def _models(data: FieldData, study: Study) -> list[dict[str, Any]]:
     return models
 
 
-def _model(run: Run, label: str) -> dict[str, Any]:
-    look = methods.method(run.method)
+def _model(run: Run, label: str, looks: dict[str, Method], summary: Summary) -> dict[str, Any]:
+    """A run in the menu; models and schedules are named where they are not the main ones."""
+    look = looks.get(run.label, methods.method(run.method))
     kept = "" if run.method == methods.ALL else f", {fraction(run.kept)}"
+    setup = "" if summary.is_of(run) else methods.setup_name(run.model, run.schedule)
     return {
         "id": run.id,
-        "name": f"{look.name}{kept} (seed {run.seed})",
+        "name": f"{look.name}{kept}{f', {setup}' if setup else ''} (seed {run.seed})",
+        "method": look.name,
+        "setup": setup,
+        "best": summary.best is not None and not setup and run.label == summary.best.label,
         "colour": look.colour,
         "learned": True,
         "kept": run.kept,
@@ -133,7 +188,10 @@ _SLICES = """
 """
 _LINE = """
 <figure class="panel" data-view="line">
-  <div class="bar-head"><h3>Along a line</h3><label>Direction<select data-role="direction">
+  <div class="bar-head"><h3>Along a line</h3>
+    <label>Models<select data-role="along"><option value="methods">methods at one fraction</option>
+    <option value="fractions">one method at all fractions</option></select></label>
+    <label>Direction<select data-role="direction">
     <option value="0">a₁</option><option value="1">a₂</option><option value="2">a₃</option></select>
     </label></div>
   <div class="plot" data-role="line" style="height:520px"></div>
@@ -151,4 +209,16 @@ _SURFACE = """
   <figcaption data-role="surface-note"></figcaption>
 </figure>
 """
-_VIEWS = {"slices": _SLICES, "line": _LINE, "surface": _SURFACE}
+_COMPARE = """
+<figure class="panel" data-view="compare">
+  <div class="bar-head"><h3>Full and pruned, side by side</h3>
+    <label>Method<select data-role="beside"></select></label>
+    <label>Show<select data-role="beside-quantity"><option value="error">error</option>
+    <option value="density">density</option></select></label>
+    <label class="grow">Share of the cell enclosed <output data-role="beside-share"></output>
+    <input type="range" data-role="beside-level" min="1" max="60" step="1" value="8"></label></div>
+  <div class="columns" data-role="columns"></div>
+  <figcaption data-role="beside-note"></figcaption>
+</figure>
+"""
+_VIEWS = {"compare": _COMPARE, "slices": _SLICES, "line": _LINE, "surface": _SURFACE}

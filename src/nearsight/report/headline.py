@@ -3,13 +3,13 @@
 from nearsight.report.cards import cards
 from nearsight.report.markup import NBSP, mha, number, percent, plain, seconds, text
 from nearsight.report.reading import Study
-from nearsight.report.summary import SAME, Summary, fraction
+from nearsight.report.summary import SAME, Group, Summary, fraction
 
 
 def headline_section(study: Study, summary: Summary) -> str:
     """The first section: one claim, cards with the key numbers, and the findings behind them."""
     findings = [_accuracy(summary), _baseline(study, summary), _energy(study, summary)]
-    findings += [_choice(summary), _cost(study, summary)]
+    findings += [_choice(summary), _cost(study, summary), _models(summary)]
     items = "".join(f"<li>{item}</li>" for item in findings if item)
     return (
         f'<section id="learned" aria-labelledby="learned-title"><p class="eyebrow">What was learned</p>'
@@ -99,19 +99,70 @@ def _choice(summary: Summary) -> str:
     best = summary.best
     if best is None or len(summary.at(best.kept)) < 2:
         return ""
-    lead = (
-        f"<b>Which points.</b> Of the methods tried at {fraction(best.kept)}, {text(best.look.in_sentence)}"
-    )
+    name = text(best.look.in_sentence)
+    lead = f"<b>Which points.</b> Of the methods tried at {fraction(best.kept)}, {name}"
+    if summary.judged_by_validation:
+        return f"{lead} {_judged_by_validation(summary, best)}"
     after = " (Best is judged afterwards, on these test snapshots.)"
-    random = next((g for g in summary.at(best.kept) if g.method == "random"), None)
+    random = _random(summary, best)
     if random is None:
         return f"{lead} had the lowest error.{after}"
     if random is best:
         return f"{lead} points had the lowest error, so no scoring beat chance here.{after}"
+    return f"{lead} had the lowest error; {_against_random(random, best)}.{after}"
+
+
+def _judged_by_validation(summary: Summary, best: Group) -> str:
+    """The rest of the sentence, and what the test snapshots say of that choice."""
+    words = "had the lowest error on validation data, by which it was chosen"
+    random, first = _random(summary, best), summary.best_on_test
+    if random is best:
+        words = "points had the lowest error on validation data, so no scoring beat chance there"
+    elif random is not None:
+        words += f"; on the test snapshots {_against_random(random, best)}"
+    if first is None or first is best:
+        return f"{words}. It has the lowest test error too."
+    ratio = number(_ratio(best.nrmse.mean, first.nrmse.mean))
+    return (
+        f"{words}. On the test snapshots, which decide nothing, {text(first.look.in_sentence)} turned out "
+        f"lowest (its error is {ratio} times smaller)."
+    )
+
+
+def _random(summary: Summary, best: Group) -> Group | None:
+    return next((g for g in summary.at(best.kept) if g.label == "random"), None)
+
+
+def _against_random(random: Group, best: Group) -> str:
     words = f"random points had {number(_ratio(random.nrmse.mean, best.nrmse.mean))} times as much"
     if best.nrmse.n > 1 and random.nrmse.n > 1 and best.nrmse.overlaps(random.nrmse):
         words += ", a difference within the spread over seeds"
-    return f"{lead} had the lowest error; {words}.{after}"
+    return words
+
+
+def _models(summary: Summary) -> str:
+    """What the other models make of the same points, by the best of each on validation data."""
+    parts = []
+    for other in summary.others:
+        best = other.best
+        if best is None or best.kept != summary.headline_fraction:
+            continue
+        how = "" if other.judged_by_validation else ", the best of them on these test snapshots"
+        time = seconds(_mean_training(best))
+        parts.append(
+            f"{text(other.name)}: {percent(best.nrmse.mean)} with {text(best.points)}{how}, trained in {time}"
+        )
+    if not parts or summary.best is None:
+        return ""
+    time = seconds(_mean_training(summary.best))
+    return (
+        f"<b>Other models.</b> Beside the {text(summary.name)} ({percent(summary.best.nrmse.mean)}, trained "
+        f"in {time}): {'; '.join(parts)}."
+    )
+
+
+def _mean_training(group: Group) -> float:
+    return sum(run.seconds.training for run in group.runs) / len(group.runs)
 
 
 def _cost(study: Study, summary: Summary) -> str:

@@ -1,6 +1,7 @@
 """Small pieces of HTML: every text from a study goes through `text` before it reaches the page."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -11,6 +12,14 @@ NBSP = "\u00a0"
 def text(value: object) -> str:
     """Escape for HTML, attributes included."""
     return escape(str(value), quote=True)
+
+
+def plus_minus(value: float, error: float | None, digits: int = 2) -> str:
+    """A number with its standard error, both to the last of some digits of the error."""
+    if not error:
+        return number(value)
+    decimals = max(0, digits - 1 - math.floor(math.log10(error)))
+    return f"{value:.{decimals}f}{NBSP}±{NBSP}{error:.{decimals}f}".replace("-", "−")
 
 
 def script_json(value: Any) -> str:
@@ -34,6 +43,11 @@ def number(value: float | None, digits: int = 3) -> str:
     power = int(f"{size:.{digits - 1}e}".split("e")[1])
     decimals = max(0, digits - 1 - power)
     return f"{value:.{decimals}f}".replace("-", "−")
+
+
+def count(n: int | None) -> str:
+    """A whole number with thin spaces between thousands; a dash for None."""
+    return "–" if n is None else f"{n:,}".replace(",", "\u202f")
 
 
 def plain(value: float) -> str:

@@ -8,7 +8,7 @@ from string import Template
 from plotly.offline import get_plotlyjs
 
 from nearsight.errors import InputError
-from nearsight.report import sections
+from nearsight.report import benchmark, sections
 from nearsight.report.explorer import explorer_data
 from nearsight.report.headline import headline_section
 from nearsight.report.markup import script_json, text
@@ -21,10 +21,13 @@ SCRIPTS = ("plots.js", "surface.js", "views.js", "explorer.js")
 _NAMES = {
     "learned": "Findings",
     "pruning": "Fewer points",
+    "methods": "Methods",
     "energies": "Energies",
+    "coverage": "Coverage",
     "timing": "Cost",
     "density": "Density",
     "generality": "Generality",
+    "sensitivity": "Sensitivity",
     "learning": "Learning",
     "record": "Record",
 }
@@ -67,14 +70,17 @@ def write_report(study: Path, output: Path) -> Path:
 def render(folder: Path, study: Study) -> str:
     """The page as text; `folder` is where the field files are."""
     summary = Summary.of(study)
-    figures: sections.Figures = {}
+    figures: benchmark.Figures = {}
     parts = {
         "learned": headline_section(study, summary),
         "pruning": sections.pruning_section(study, summary, figures),
+        "methods": benchmark.comparison_section(study, summary, figures),
         "energies": sections.energy_section(study, summary, figures),
+        "coverage": benchmark.coverage_section(study, summary),
         "timing": sections.timing_section(study, summary, figures),
-        "density": sections.density_section(study),
+        "density": sections.density_section(study, summary),
         "generality": sections.generality_section(study, summary),
+        "sensitivity": benchmark.sensitivity_section(study, summary, figures),
         "learning": sections.learning_section(study, summary, figures),
         "record": sections.record_section(study, summary),
     }
@@ -87,7 +93,7 @@ def render(folder: Path, study: Study) -> str:
         links=links,
         body="\n".join(part for part in parts.values() if part),
         figures=script_json(figures),
-        fields=script_json(explorer_data(folder, study)),
+        fields=script_json(explorer_data(folder, study, summary)),
         plotly=get_plotlyjs().replace("</script", "<\\/script"),
         scripts="\n".join(_resource(name) for name in SCRIPTS),
     )

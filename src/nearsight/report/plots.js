@@ -40,10 +40,15 @@ function fitted(layout) {
   const copy = { ...layout, dragmode: narrow() ? false : layout.dragmode ?? "zoom" };
   if (!narrow()) return copy;
   copy.font = { ...layout.font, size: 11 };
+  copy.margin = { ...layout.margin, r: 14 };
   for (const name of ["xaxis", "yaxis"]) {
     const title = layout[name].title;
     copy[name] = { ...layout[name], title: { ...title, font: { ...title.font, size: 11 } } };
     if (layout[name].type === "category") copy[name].tickfont = { size: 9.5 };
+  }
+  if (layout.barmode) { // names leave little room for the bars and the times behind them
+    copy.yaxis.tickfont = { size: 9.5 };
+    copy.xaxis.range = [0, 1.25 * layout.xaxis.range[1]];
   }
   return copy;
 }
@@ -51,30 +56,69 @@ function fitted(layout) {
 // The tool buttons of a touch screen are always there, and on a narrow one they cover the legend.
 const config = () => (narrow() ? { ...CONFIG, displayModeBar: false } : CONFIG);
 
-// The name of a variant has one part for each row of buttons; `instead` is a button about to be pressed.
-function variantName(panel, instead) {
-  return [...panel.querySelectorAll(".choice")].map((row) => {
-    const button = row.contains(instead) ? instead : row.querySelector('[aria-pressed="true"]');
-    return button.dataset.variant;
-  }).join(" · ");
+// The name of a variant has one part for each row of buttons.
+function variantName(panel) {
+  return [...panel.querySelectorAll(".choice")]
+    .map((row) => row.querySelector('[aria-pressed="true"]').dataset.variant).join(" · ");
 }
 
 function press(panel, variants, button) {
-  for (const other of button.closest(".choice").children) {
-    if (other.dataset.variant) other.setAttribute("aria-pressed", String(other === button));
+  const choose = (row, value) => {
+    for (const other of row.querySelectorAll("[data-variant]")) {
+      other.setAttribute("aria-pressed", String(other.dataset.variant === value));
+    }
+  };
+  choose(button.closest(".choice"), button.dataset.variant);
+  if (!(variantName(panel) in variants)) { // the other rows follow to the first variant that has this value
+    const rows = [...panel.querySelectorAll(".choice")], at = rows.indexOf(button.closest(".choice"));
+    const first = Object.keys(variants).find((name) => name.split(" · ")[at] === button.dataset.variant);
+    first?.split(" · ").forEach((value, row) => choose(rows[row], value));
   }
   showVariant(panel, variants);
 }
 
+// Traces marked as extra are drawn once the reader asks for all methods.
+function shown(panel, data) {
+  const extra = data.filter((trace) => trace.meta?.extra && trace.showlegend !== false).length;
+  const button = panel.querySelector(".more");
+  button.hidden = extra === 0;
+  const all = button.getAttribute("aria-pressed") === "true";
+  button.textContent = all ? "Fewer methods" : `All methods (${extra} more)`;
+  return all ? data : data.filter((trace) => !trace.meta?.extra);
+}
+
+// Room for the rows of the legend beyond two: Plotly sets entries in columns, but groups one after another.
+function legendRoom(place, data, layout) {
+  if (layout.showlegend === false) return 0;
+  const entries = data.filter((trace) => trace.showlegend !== false && trace.name), size = narrow() ? 5.9 : 6.9;
+  const widths = entries.map((trace) => trace.name.replace(/<[^>]*>/g, "").length * size + 46), room = place.clientWidth - 90;
+  const widest = Math.max(...widths, 1), inColumns = !entries.some((trace) => trace.legendgroup);
+  let rows = 1, used = 0;
+  for (const width of widths.map((w) => (inColumns ? widest : w))) {
+    if (used > 0 && used + width > room) { rows++; used = 0; }
+    used += width;
+  }
+  return (inColumns ? 19 : 23) * Math.max(0, rows - 2) + (narrow() ? 30 : 0);
+}
+
 function showVariant(panel, variants) {
   const place = panel.querySelector(".plot");
-  for (const button of panel.querySelectorAll(".choice button")) {
-    button.disabled = !(variantName(panel, button) in variants);
-  }
-  const { data, layout } = variants[variantName(panel)];
+  const { data, layout } = variants[variantName(panel)], chosen = shown(panel, data);
   place.dataset.height ??= place.clientHeight;
-  place.style.height = `${Number(place.dataset.height) + (narrow() ? 90 : 0)}px`; // room for more legend rows
-  whenSeen(place, () => Plotly.react(place, data, fitted(layout), config()));
+  place.style.height = `${Number(place.dataset.height) + legendRoom(place, chosen, layout)}px`;
+  whenSeen(place, () => Plotly.react(place, chosen, fitted(layout), config()));
+}
+
+function addMoreButton(panel, variants) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "more";
+  button.setAttribute("aria-pressed", "false");
+  button.addEventListener("click", () => {
+    button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
+    showVariant(panel, variants);
+  });
+  panel.querySelector(".plot").before(button);
 }
 
 function startFigures() {
@@ -84,6 +128,7 @@ function startFigures() {
     for (const button of panel.querySelectorAll(".choice button")) {
       button.addEventListener("click", () => press(panel, variants, button));
     }
+    addMoreButton(panel, variants);
     showVariant(panel, variants);
   }
 }

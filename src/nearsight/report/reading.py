@@ -87,6 +87,14 @@ class History(_Part):
         return self
 
 
+class Coverage(_Part):
+    """Mean distance of held-out points to the nearest coreset point (AUC_pr)."""
+
+    mean: float = Field(ge=0)
+    standard_error: float | None = Field(default=None, ge=0)
+    n_held_out: int | None = None
+
+
 class Run(Means):
     """One trained model: how its points were chosen, what it cost, how it did."""
 
@@ -99,10 +107,95 @@ class Run(Means):
     seed: int
     seconds: Seconds
     steps: int | None = None
+    validation_nrmse_percent: float | None = Field(default=None, ge=0)
+    #: name of the method's variant; the method's own where there is none (version 1)
+    label: str = ""
+    model: str = ""
+    schedule: str = ""
+    stage: int | None = None
+    scoring_steps: int | None = None
+    coverage: Coverage | None = None
     per_snapshot: list[SnapshotResult] = []
     generality: list[SnapshotResult] = []
     history: History = History()
     notes: list[str] = []
+
+    @model_validator(mode="after")
+    def _has_a_label(self) -> "Run":
+        if not self.label:
+            object.__setattr__(self, "label", self.method)
+        return self
+
+
+class Paired(_Part):
+    """Two labels compared snapshot by snapshot, in per cent of the full-data NRMSE."""
+
+    kept: float = Field(gt=0, le=1)
+    model: str = ""
+    schedule: str = ""
+    label: str
+    against: str
+    n_pairs: int = Field(gt=0)
+    mean_difference_percent: float
+    standard_error_percent: float | None = Field(default=None, ge=0)
+    wins: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _wins_are_pairs(self) -> "Paired":
+        if self.wins > self.n_pairs:
+            raise ValueError(f"{self.wins} wins of {self.n_pairs} pairs")
+        return self
+
+
+class Excess(_Part):
+    """The error e that a small set adds to that of the full data f: x² = e² − f²."""
+
+    kept: float = Field(gt=0, le=1)
+    model: str = ""
+    schedule: str = ""
+    label: str
+    x_over_f: float = Field(ge=0)
+    e_over_f: float = Field(ge=0)
+
+
+class IntrinsicDimension(_Part):
+    """Number of coordinates that would describe the features."""
+
+    value: float = Field(gt=0)
+    standard_error: float | None = Field(default=None, ge=0)
+    n: int | None = None
+
+
+class ErrorCorrelation(_Part):
+    """How far the full-data model's error is correlated, and how much it then holds."""
+
+    length_bohr: float = Field(ge=0)
+    n_effective: float = Field(gt=0)
+    n_points: float | None = Field(default=None, gt=0)
+
+
+class DataFacts(_Part):
+    """What the data hold, whatever is chosen from them."""
+
+    intrinsic_dimension: IntrinsicDimension | None = None
+    error_correlation: ErrorCorrelation | None = None
+
+
+class Sensitivity(_Part):
+    """Validation error against one parameter."""
+
+    parameter: str = Field(min_length=1)
+    values: list[bool | int | float | str | None] = Field(min_length=1)
+    kept: float = Field(gt=0, le=1)
+    label: str
+    nrmse_percent: list[float | None]
+    validation: bool = True
+
+    @model_validator(mode="after")
+    def _equally_long(self) -> "Sensitivity":
+        if len(self.nrmse_percent) != len(self.values):
+            raise ValueError("values and nrmse_percent must be equally long")
+        return self
 
 
 class Dataset(_Part):
@@ -132,7 +225,7 @@ class Study(_Part):
     """The whole of ``study.json``."""
 
     format: Literal["nearsight-study"]
-    version: Literal[1]
+    version: Literal[1, 2]
     title: str
     created: str = ""
     command: str = ""
@@ -146,6 +239,11 @@ class Study(_Part):
     baseline: Baseline | None = None
     runs: list[Run] = Field(min_length=1)
     fields: list[FieldEntry] = []
+    paired: list[Paired] = []
+    excess: list[Excess] = []
+    data_facts: DataFacts | None = None
+    sensitivity: list[Sensitivity] = []
+    stages: list[dict[str, Any]] = []
 
     @model_validator(mode="after")
     def _names_agree(self) -> "Study":

@@ -1,12 +1,12 @@
 """The sections of the page, in reading order; each is empty where its data are absent."""
 
 from nearsight.report import tables
-from nearsight.report.explorer import explorer_markup
+from nearsight.report.benchmark import Figures, choices
+from nearsight.report.explorer import explorer_markup, side_by_side
 from nearsight.report.figures.energies import energy_figures, energy_floor
-from nearsight.report.figures.layout import Figure
 from nearsight.report.figures.learning import learning_figures
-from nearsight.report.figures.pruning import CLOSE, pruning_figures
-from nearsight.report.figures.timing import spread_out, timing_figure
+from nearsight.report.figures.pruning import CLOSE, CLOSE_UP, energy_pruning_figures, pruning_figures
+from nearsight.report.figures.timing import spread_out, timing_figures
 from nearsight.report.glossary import glossary
 from nearsight.report.markup import (
     NBSP,
@@ -24,14 +24,12 @@ from nearsight.report.methods import SUPERPOSED, method
 from nearsight.report.reading import Study
 from nearsight.report.remarks import correction_reading, energy_reading, generality_reading
 from nearsight.report.summary import Summary, energy_sizes, generality_labels, has_correction, held_out_labels
-
-#: figures by name, then by the variant that a button shows
-Figures = dict[str, dict[str, Figure]]
+from nearsight.report.tables import look_chip
 
 
 def pruning_section(study: Study, summary: Summary, figures: Figures) -> str:
     """Error against the fraction kept."""
-    variants = pruning_figures(study, summary)
+    variants = pruning_figures(summary)
     if not variants:
         return ""
     figures["pruning"] = variants
@@ -40,10 +38,19 @@ def pruning_section(study: Study, summary: Summary, figures: Figures) -> str:
         "snapshots that played no part in training. The closer a mark lies to the dashed line, the less "
         "was lost."
     )
-    caption = _pruning_caption(study, summary, close_up=len(variants) > 2)
-    chosen = "".join(f"<li>{_chip(key)}: {text(method(key).meaning)}.</li>" for key in summary.method_keys)
-    body = figure("pruning", {"Error measure": list(variants)}, caption, 430)
+    caption = _pruning_caption(study, summary, close_up=any(CLOSE_UP in name for name in variants))
+    chosen = "".join(
+        f"<li>{_chips(summary, key)}: {text(method(key).meaning)}.</li>" for key in summary.method_keys
+    )
+    rows = choices(["Error measure", "Scale", "Model"], variants)
+    body = figure("pruning", rows, caption, 430)
     return section("pruning", "How few points are enough", lede, body, f'<ul class="legend">{chosen}</ul>')
+
+
+def _chips(summary: Summary, key: str) -> str:
+    """The names of a method's variants."""
+    labels = dict.fromkeys(g.label for g in summary.pruned if g.method == key)
+    return ", ".join(look_chip(summary.looks[label]) for label in labels)
 
 
 def _pruning_caption(study: Study, summary: Summary, *, close_up: bool) -> str:
@@ -53,7 +60,7 @@ def _pruning_caption(study: Study, summary: Summary, *, close_up: bool) -> str:
     if summary.full:
         caption += " The dashed line is the model trained on all points, the grey band its seeds."
     if close_up:
-        caption += f" Close-ups leave out errors beyond {plain(CLOSE)} times that."
+        caption += f" The close-up leaves out errors beyond {plain(CLOSE)} times that."
     if study.baseline:
         mean = study.baseline.mean
         caption += (
@@ -75,18 +82,25 @@ def energy_section(study: Study, summary: Summary, figures: Figures) -> str:
         "DFT engine once, without iterating (the Harris–Foulkes energy), and compared with the energy of "
         f"the true density. Marks below the dotted line are within chemical accuracy, {limit}{NBSP}mHa/atom."
     )
-    body = figure("energies", _energy_choices(variants), _energy_caption(study), 460)
+    kinds = ["Energy"] if has_correction(study) else []
+    body = _energy_over_fractions(study, summary, figures)
+    rows = choices(["Points kept", *kinds, "Model"], variants)
+    body += figure("energies", rows, _energy_caption(study), 460)
     readings = energy_reading(study, summary) + correction_reading(summary)
     return section("energies", "Energies from predicted densities", lede, readings, body)
 
 
-def _energy_choices(variants: dict[str, Figure]) -> dict[str, list[str]]:
-    parts = [name.split(VARIANT) for name in variants]
-    labels = ("Points kept", "Energy")[: len(parts[0])]
-    return {
-        label: list(dict.fromkeys(values))
-        for label, values in zip(labels, zip(*parts, strict=True), strict=True)
-    }
+def _energy_over_fractions(study: Study, summary: Summary, figures: Figures) -> str:
+    """The mean energy error against the fraction kept, where several fractions have one."""
+    if len({g.kept for g in summary.pruned if g.energy}) < 2:
+        return ""
+    variants = energy_pruning_figures(summary, study.chemical_accuracy_ha)
+    figures["energy-pruning"] = variants
+    caption = (
+        "Mean of |ΔE| over the test snapshots; lines join means over seeds, bands span lowest to highest."
+    )
+    rows = choices(["Energy", "Scale", "Model"], variants)
+    return figure("energy-pruning", rows, caption, 430)
 
 
 def _energy_caption(study: Study) -> str:
@@ -107,27 +121,40 @@ def _energy_caption(study: Study) -> str:
 
 def timing_section(study: Study, summary: Summary, figures: Figures) -> str:
     """Where the time went."""
-    drawn = timing_figure(summary)
-    if drawn is None:
+    variants = timing_figures(summary)
+    if not variants:
         return ""
-    figures["timing"] = {"time": drawn}
+    figures["timing"] = variants
     lede = (
         "Wall time from labelled data to a trained model. Scoring and selection are the price of choosing "
         "points."
     )
+    spread = any(spread_out(s.groups) for s in summary.setups)
     caption = (
-        "Means over seeds; thin lines span the fastest to the slowest. "
-        if spread_out(summary)
-        else "Means over seeds. "
+        "Means over seeds; thin lines span the fastest to the slowest." if spread else "Means over seeds."
     )
+    bars = max(len(f["data"][0]["y"]) for f in variants.values())
+    parted = any(name.split(VARIANT)[0].endswith("%") for name in variants)
+    rows = choices([*(["Points kept"] if parted else []), "Model"], variants)
+    body = figure("timing", rows, f"{caption} {_measured_on(study)}", 130 + 34 * bars)
+    return section("timing", "What it cost", lede, body)
+
+
+def _measured_on(study: Study) -> str:
+    """Machine and threads, as far as they are recorded."""
     machine = study.machine.get("processor")
-    if machine:
-        caption += f"Measured on {text(machine)}; timings of other machines differ."
-    height = 130 + 34 * len(summary.groups)
-    return section("timing", "What it cost", lede, figure("timing", {"Time": ["time"]}, caption, height))
+    if not machine:
+        return ""
+    words = f"Measured on {text(machine)}"
+    if cores := study.machine.get("cores"):
+        words += f", {text(cores)} core{'' if cores == 1 else 's'}"
+    threads = study.machine.get("threads", study.settings.get("threads"))
+    if threads:
+        words += f", {text(threads)} thread{'' if threads == 1 else 's'} a run"
+    return f"{words}; timings of other machines differ."
 
 
-def density_section(study: Study) -> str:
+def density_section(study: Study, summary: Summary) -> str:
     """Slices, line and isosurface of the test snapshots."""
     if all(entry.generality for entry in study.fields):
         return ""
@@ -135,7 +162,10 @@ def density_section(study: Study) -> str:
         "Look at the electron density itself. Choose a test snapshot, a model and a plane; truth and "
         "prediction share one colour scale, and the error is drawn about zero."
     )
-    body = explorer_markup("density", generality=False, views=("slices", "line", "surface"))
+    views: tuple[str, ...] = ("slices", "line", "surface")
+    if side_by_side(study, summary):
+        views = ("slices", "compare", "line", "surface")
+    body = explorer_markup("density", generality=False, views=views)
     return section("density", "The density, truth and prediction", lede, body)
 
 
@@ -168,7 +198,7 @@ def learning_section(study: Study, summary: Summary, figures: Figures) -> str:
         "Validation data are neither trained on nor tested on. A thicker curve is the first seed; a curve "
         "ends where its training stopped."
     )
-    body = figure("learning", {"Points kept": list(variants)}, caption, 430)
+    body = figure("learning", choices(["Points kept", "Model"], variants), caption, 430)
     return section("learning", "Learning curves", lede, body)
 
 
@@ -204,8 +234,3 @@ def subtitle(study: Study) -> str:
     if data.spacing_bohr:
         parts.append(f"grid spacing {number(data.spacing_bohr)}{NBSP}bohr")
     return " · ".join(parts)
-
-
-def _chip(key: str) -> str:
-    look = method(key)
-    return f'<span class="chip"><i style="background:{look.colour}"></i><b>{text(look.name)}</b></span>'

@@ -6,13 +6,20 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nearsight.report import methods
-from nearsight.report.markup import NBSP
-from nearsight.report.reading import Baseline, Run, SnapshotResult, Study
+from nearsight.report.markup import NBSP, VARIANT
+from nearsight.report.methods import Method
+from nearsight.report.reading import Baseline, Excess, Paired, Run, SnapshotResult, Study
 
 #: the fraction that the headline speaks of, or the nearest that was tried
 HEADLINE_FRACTION = 0.01
 #: errors and times closer than this ratio are called nearly equal
 SAME = 1.05
+#: more lines than this are not drawn before a reader asks for them
+MOST_LINES = 8
+#: the model of runs that do not say which, beside runs that do
+_UNNAMED = "unnamed model"
+#: labels that are drawn whatever their error: what others are measured against, and the paper's warning
+_ALWAYS = ("random", "ccs", "grand")
 
 
 @dataclass(frozen=True)
@@ -31,11 +38,14 @@ class Spread:
 
 @dataclass(frozen=True)
 class Group:
-    """The runs of one method at one fraction, one a seed."""
+    """The runs of one variant of a method at one fraction with one model, one a seed."""
 
     method: str
     kept: float
     runs: tuple[Run, ...]
+    label: str
+    #: name, colour and symbol of the variant
+    look: Method
 
     def spread(self, quantity: Callable[[Run], float | None]) -> Spread | None:
         """Mean and extremes of a quantity over the seeds, None where no run has it."""
@@ -65,6 +75,12 @@ class Group:
         return self.spread(lambda run: run.corrected_energy_error_ha_per_atom)
 
     @cached_property
+    def validation(self) -> Spread | None:
+        """NRMSE on validation data in percent, None unless every run knows it."""
+        spread = self.spread(lambda run: run.validation_nrmse_percent)
+        return spread if spread and spread.n == len(self.runs) else None
+
+    @cached_property
     def total_seconds(self) -> Spread:
         """Wall time of all stages."""
         return self._required(lambda run: run.seconds.total)
@@ -85,11 +101,6 @@ class Group:
         return self.method == methods.ALL
 
     @property
-    def look(self) -> methods.Method:
-        """Name, colour and symbol of the method."""
-        return methods.method(self.method)
-
-    @property
     def name(self) -> str:
         """Such as ``CCS, 1 %``."""
         return self.look.name if self.is_full else f"{self.look.name}, {fraction(self.kept)}"
@@ -106,20 +117,48 @@ class Group:
 
 @dataclass(frozen=True)
 class Summary:
-    """All groups of a study: the full data first, then by method, then from large to small fractions."""
+    """The groups of one model and schedule: full data first, then by method, from large to small fractions.
+
+    Attributes
+    ----------
+    groups : tuple of Group
+    model, schedule : str
+        As in the study; empty in one of version 1.
+    others : tuple of Summary
+        The study's other models and schedules; only the main one of a study has any.
+    """
 
     groups: tuple[Group, ...]
+    model: str = ""
+    schedule: str = ""
+    others: tuple["Summary", ...] = ()
 
     @classmethod
     def of(cls, study: Study) -> "Summary":
-        """Put the runs of a study together."""
-        found: dict[tuple[str, float], list[Run]] = {}
+        """Put the runs of a study together; of its models and schedules, the one most was tried with."""
+        looks = methods.looks((run.method, run.label) for run in study.runs)
+        found: dict[tuple[str, str], list[Run]] = {}
         for run in study.runs:
-            found.setdefault((run.method, run.kept), []).append(run)
-        groups = (
-            Group(m, kept, tuple(sorted(runs, key=lambda r: r.seed))) for (m, kept), runs in found.items()
-        )
-        return cls(tuple(sorted(groups, key=lambda g: (methods.rank(g.method), g.method, -g.kept))))
+            found.setdefault((run.model, run.schedule), []).append(run)
+        if len(found) > 1 and ("", "") in found:  # each needs a name
+            found[_UNNAMED, ""] = found.pop(("", ""))
+        every = [cls(_groups(runs, looks), *setup) for setup, runs in found.items()]
+        main = max(every, key=lambda s: (len(s.pruned), s is every[0]))
+        return cls(main.groups, main.model, main.schedule, tuple(s for s in every if s is not main))
+
+    @property
+    def setups(self) -> tuple["Summary", ...]:
+        """The main one and the others."""
+        return (self, *self.others)
+
+    @property
+    def name(self) -> str:
+        """Model and schedule in words; empty where they have no names."""
+        return methods.setup_name(self.model, self.schedule).replace(VARIANT, ", ")
+
+    def is_of(self, part: Run | Paired | Excess) -> bool:
+        """Whether something was found with this model and schedule."""
+        return (part.model, part.schedule) == (self.model.removeprefix(_UNNAMED), self.schedule)
 
     @cached_property
     def full(self) -> Group | None:
@@ -135,6 +174,28 @@ class Summary:
     def method_keys(self) -> tuple[str, ...]:
         """Methods other than ``all``, in the order of every legend."""
         return tuple(dict.fromkeys(g.method for g in self.pruned))
+
+    @cached_property
+    def looks(self) -> dict[str, Method]:
+        """Looks of the variants other than ``all`` by label, in the order of every legend."""
+        return {g.label: g.look for g in self.pruned}
+
+    @cached_property
+    def first_labels(self) -> tuple[str, ...]:
+        """The variants that figures draw before a reader asks for more.
+
+        All where they are few; else random, CCS and GraNd, then those of lowest validation error at the
+        headline's fraction (the order of the legend where that is not known), in the order of the legend.
+        """
+        labels = list(self.looks)
+        if len(labels) <= MOST_LINES:
+            return tuple(labels)
+        chosen = [label for label in _ALWAYS if label in labels]
+        at = {g.label: g.validation for g in self.at(self.headline_fraction or 0.0)}
+        known = {label: spread.mean for label, spread in at.items() if spread}
+        chosen += sorted((la for la in labels if la not in chosen), key=lambda la: known.get(la, math.inf))
+        first = set(chosen[:MOST_LINES])
+        return tuple(label for label in labels if label in first)
 
     @cached_property
     def fractions(self) -> tuple[float, ...]:
@@ -153,11 +214,44 @@ class Summary:
         return min(self.fractions, key=lambda kept: abs(math.log(kept / HEADLINE_FRACTION)))
 
     @cached_property
+    def headline_first(self) -> tuple[float, ...]:
+        """Fractions, the headline's before the others."""
+        return tuple(sorted(self.fractions, key=lambda kept: kept != self.headline_fraction))
+
+    @cached_property
+    def judged_by_validation(self) -> bool:
+        """Whether `best` could be chosen without a look at the test snapshots."""
+        return all(g.validation for g in self.at(self.headline_fraction or 0.0))
+
+    @cached_property
     def best(self) -> Group | None:
-        """The group of lowest mean NRMSE at the headline's fraction."""
+        """The group of lowest validation error at the headline's fraction, or else of lowest test error."""
+        if self.headline_fraction is None:
+            return None
+        if not self.judged_by_validation:
+            return self.best_on_test
+        known = [(g.validation.mean, g) for g in self.at(self.headline_fraction) if g.validation]
+        return min(known, key=lambda pair: pair[0])[1]
+
+    @cached_property
+    def best_on_test(self) -> Group | None:
+        """The group of lowest mean test NRMSE at the headline's fraction."""
         if self.headline_fraction is None:
             return None
         return min(self.at(self.headline_fraction), key=lambda g: g.nrmse.mean)
+
+
+def _groups(runs: list[Run], looks: dict[str, Method]) -> tuple[Group, ...]:
+    found: dict[tuple[str, str, float], list[Run]] = {}
+    for run in runs:
+        found.setdefault((run.method, run.label, run.kept), []).append(run)
+    groups = [
+        Group(method, kept, tuple(sorted(members, key=lambda r: r.seed)), label, looks[label])
+        for (method, label, kept), members in found.items()
+    ]
+    order = {label: number for number, label in enumerate(looks)}
+    groups.sort(key=lambda g: (methods.rank(g.method), g.method, order[g.label], -g.kept))
+    return tuple(groups)
 
 
 def held_out_labels(study: Study) -> list[str]:

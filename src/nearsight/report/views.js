@@ -12,7 +12,7 @@ const TEXT = {
   size: 12, color: "#1c2733",
 };
 
-const MODEBAR = { bgcolor: "rgba(255,255,255,0.8)", color: "#9aa5b1", activecolor: "#5a6675" };
+const MODEBAR = { orientation: "v", bgcolor: "rgba(255,255,255,0.8)", color: "#9aa5b1", activecolor: "#5a6675" };
 
 const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 const length = (a) => Math.sqrt(dot(a, a));
@@ -154,16 +154,16 @@ function atomsNearLine(field, direction) {
   return found;
 }
 
-function drawLine(place, field, direction, chosen) {
+function drawLine(place, field, direction, shown) {
+  const dashes = new Map();
   const long = length(field.cell[direction]), n = field.shape[direction];
   const x = Array.from({ length: n + 1 }, (_, i) => (i * long) / n);
   const truth = lineOf(field, field.densities.truth, direction);
-  const shown = seedsOnce(field, chosen);
   const data = [{ x, y: truth, name: "truth", mode: "lines", line: { color: TRUTH, width: 4 }, opacity: 0.35 }];
   let most = 0;
   for (const model of shown) {
     const y = lineOf(field, field.densities[model.id], direction), error = difference(y, truth);
-    const line = { color: model.colour, width: model.learned ? 1.8 : 1.5, dash: model.learned ? "solid" : "dash" };
+    const line = { color: model.colour, width: model.learned ? 1.8 : 1.5, dash: dashOf(model, dashes) };
     if (model.learned) most = Math.max(most, largest(error));
     const shared = { x, mode: "lines", line, name: model.name, legendgroup: model.id };
     data.push({ ...shared, y, hovertemplate: "%{y:.4g}" }, { ...shared, y: error, yaxis: "y2", showlegend: false, hovertemplate: "error %{y:.3g}" });
@@ -177,7 +177,7 @@ function drawLine(place, field, direction, chosen) {
   const axis = { gridcolor: "#dfe4ea", zeroline: false, showline: true, linecolor: "#9aa5b1", ticks: "outside", automargin: true };
   Plotly.react(place, data, {
     font: TEXT, hovermode: "closest", dragmode: narrow() ? false : "zoom",
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "#fff", margin: { l: 70, r: 14, t: 14, b: 50 }, modebar: MODEBAR,
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "#fff", margin: { l: 70, r: narrow() ? 14 : 44, t: 14, b: 50 }, modebar: MODEBAR,
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
     xaxis: { ...axis, anchor: "y2", range: [0, long], title: { text: `distance along ${VECTOR[direction]} (bohr)` } },
     yaxis: { ...axis, domain: [0.42, 1], title: { text: "density (e/bohr³)" } },
@@ -187,15 +187,36 @@ function drawLine(place, field, direction, chosen) {
   }, config());
 }
 
-// The chosen model, all points, every other method at the chosen fraction (one seed of each), and superposed
-// atoms; beside all points stands the first fraction of the menu.
-function seedsOnce(field, chosen) {
+// One method at several fractions has one colour: each further one gets another dash.
+function dashOf(model, seen) {
+  if (!model.learned) return "dash";
+  const number = seen.get(model.colour) ?? 0;
+  seen.set(model.colour, number + 1);
+  return ["solid", "dot", "dashdot", "longdash"][number % 4];
+}
+
+const isPart = (model) => model?.learned && model.kept < 1;
+
+// One seed of each, the chosen one first of its kind.
+function seedsOnce(models, chosen) {
   const stem = (model) => model.name.replace(/ \(seed .*\)$/, "");
-  const seen = new Set(chosen ? [stem(chosen)] : []), part = (model) => model?.learned && model.kept < 1;
-  const kept = (part(chosen) ? chosen : field.models.find(part))?.kept;
-  const wanted = (model) => !part(model) || model.kept === kept;
-  return field.models.filter((model) =>
-    model === chosen || (wanted(model) && !seen.has(stem(model)) && seen.add(stem(model))));
+  const seen = new Set(chosen ? [stem(chosen)] : []);
+  return models.filter((model) => model === chosen || (!seen.has(stem(model)) && seen.add(stem(model))));
+}
+
+// The chosen model, all points, every other method at the chosen fraction (beside all points the first one
+// of the menu), and superposed atoms.
+function atOneFraction(field, chosen) {
+  const kept = (isPart(chosen) ? chosen : field.models.find(isPart))?.kept;
+  return seedsOnce(field.models, chosen).filter((model) => model === chosen || !isPart(model) || model.kept === kept);
+}
+
+// All points and one method at every fraction, large to small, under the same model where it has all points.
+function overFractions(field, like) {
+  const full = field.models.filter((model) => model.learned && model.kept === 1);
+  const mine = seedsOnce(field.models.filter((model) => isPart(model) && model.method === like.method && model.setup === like.setup), like);
+  const first = full.find((model) => model.setup === like.setup) ?? full[0];
+  return [...(first ? [first] : []), ...mine.sort((a, b) => b.kept - a.kept)];
 }
 
 function cellEdges(cell) {
@@ -227,25 +248,32 @@ function atomMarks(field) {
 
 const images = (f) => (f < 0.02 ? [f, f + 1] : f > 0.98 ? [f - 1, f] : [f]);
 
-function surfaces(field, model, quantity, share) {
-  const truth = field.densities.truth.volume, shape = truth.shape;
-  const mesh = (values, level, color, name) => ({
-    type: "mesh3d", ...surfaceNet(values, shape, level, field.cell), color, opacity: 1, name,
+function volumeOf(field, model, quantity) {
+  const truth = unpack(field.densities.truth.volume);
+  if (quantity === "truth") return truth;
+  const values = unpack(field.densities[model.id].volume);
+  return quantity === "error" ? difference(values, truth) : values;
+}
+
+// The level that a share of the cell lies above; of an error, that its size lies above.
+function levelOf(field, model, quantity, share) {
+  const values = volumeOf(field, model, quantity);
+  return levelEnclosing(quantity === "error" ? values.map(Math.abs) : values, share);
+}
+
+function surfaces(field, model, quantity, level) {
+  const shape = field.densities.truth.volume.shape, values = volumeOf(field, model, quantity);
+  const mesh = (v, color, name) => ({
+    type: "mesh3d", ...surfaceNet(v, shape, level, field.cell), color, opacity: 1, name,
     hoverinfo: "name", flatshading: false,
     lighting: { ambient: 0.45, diffuse: 0.75, specular: 0.25, roughness: 0.4, fresnel: 0.1 },
     lightposition: { x: 1e5, y: -2e4, z: 1e5 },
   });
-  if (quantity !== "error") {
-    const values = unpack(quantity === "truth" ? truth : field.densities[model.id].volume);
-    const level = levelEnclosing(values, share);
-    return { level, traces: [mesh(values, level, "#3d86b8", `${short(level)} e/bohr³`)] };
-  }
-  const error = difference(unpack(field.densities[model.id].volume), unpack(truth));
-  const level = levelEnclosing(error.map(Math.abs), share);
-  return { level, traces: [
-    mesh(error, level, POSITIVE, `+${short(level)} e/bohr³`),
-    mesh(error.map((v) => -v), level, NEGATIVE, `−${short(level)} e/bohr³`),
-  ] };
+  if (quantity !== "error") return [mesh(values, "#3d86b8", `${short(level)} e/bohr³`)];
+  return [
+    mesh(values, POSITIVE, `+${short(level)} e/bohr³`),
+    mesh(values.map((v) => -v), NEGATIVE, `−${short(level)} e/bohr³`),
+  ];
 }
 
 function cameraFor(small) {
@@ -253,9 +281,9 @@ function cameraFor(small) {
   return { eye: { x: 1.5 * far, y: 1.1 * far, z: 0.75 * far }, center: { x: 0, y: 0, z: -0.12 } };
 }
 
-function drawSurface(place, field, traces) {
+function drawSurface(place, field, traces, bare = false) {
   const axis = (name) => ({
-    title: { text: `${name} (bohr)` }, showbackground: false, gridcolor: "#e6eaee", zeroline: false, showspikes: false,
+    title: { text: bare ? "" : `${name} (bohr)` }, showticklabels: !bare, showgrid: !bare, showline: !bare, showbackground: false, gridcolor: "#e6eaee", zeroline: false, showspikes: false,
     tickfont: { size: 10 }, nticks: 5,
   });
   Plotly.react(place, [cellEdges(field.cell), atomMarks(field), ...traces], {
@@ -265,5 +293,5 @@ function drawSurface(place, field, traces) {
       aspectmode: "data", xaxis: axis("x"), yaxis: axis("y"), zaxis: axis("z"), dragmode: "orbit",
       camera: cameraFor(narrow()), // in perspective: Plotly shades an orthographic mesh from the wrong side
     },
-  }, config());
+  }, bare ? { ...config(), displayModeBar: false } : config());
 }

@@ -68,7 +68,9 @@ class Checkpoints:
         return True
 
     def clear(self) -> None:
-        """Remove the checkpoint, and its folder if nothing else is in it."""
+        """Remove the checkpoint, those of an ensemble's members, and the folder if nothing else is in it."""
+        for member in self.folder.glob("member-*"):
+            Checkpoints(member, self.run).clear()
         self.path.unlink(missing_ok=True)
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()

@@ -12,13 +12,15 @@ from nearsight.descriptors.protocol import Descriptor
 from nearsight.errors import ConvergenceError
 from nearsight.model.density_model import DensityModel, require_atomic_densities
 from nearsight.model.target import TargetKind
-from nearsight.networks.protocol import NetworkSettings
+from nearsight.networks.ensemble import EnsembleSettings
+from nearsight.networks.protocol import DirectFit, NetworkSettings
 from nearsight.progress import Progress, silent
 from nearsight.store.table import PointTable
 from nearsight.training.checkpoint import Checkpoints
+from nearsight.training.direct import fit_directly, train_members
 from nearsight.training.run import RunState
 from nearsight.training.settings import TrainSettings
-from nearsight.training.task import TrainingTask
+from nearsight.training.task import Outcome, TrainingTask
 from nearsight.training.trainer import torch_threads
 from nearsight.training.validation import Validation
 
@@ -36,11 +38,13 @@ class TrainResult:
         With the weights that did best on the validation points.
     history : list of dict
         One entry a validation: ``step``, ``loss`` (of the last batch, standardised) and, with
-        validation points, ``validation_nrmse_percent``.
+        validation points, ``validation_nrmse_percent``. A fit in closed form has one, at step 0, its loss
+        that of a random batch. An ensemble has those of its members one after the other, with the
+        ``member``'s number, and last its own error.
     seconds : float
         Spent training, interruptions not counted.
     steps : int
-        Optimiser steps taken.
+        Optimiser steps taken; 0 for a fit in closed form.
     stopped_early : bool
     validation_nrmse_percent : float or None
         Of the model, on the validation points used; None without any.
@@ -83,7 +87,9 @@ def train_model(
     descriptor : Descriptor
         The one that made the features.
     network : NetworkSettings
-        A network that is a `torch.nn.Module`, such as `MLPSettings`.
+        A network that is a `torch.nn.Module`, such as `MLPSettings`; one that fits itself without steps
+        (`DirectFit`), for which of `settings` device, threads and validation points alone count; or an
+        ensemble, whose members are trained one after the other, each with its own checkpoint.
     target : {"total", "difference"}
     settings : TrainSettings
     radial, valence, engine, spacing
@@ -110,32 +116,43 @@ def train_model(
     if task.learned.needs_atoms:
         require_atomic_densities(valence, radial)
     with torch_threads(settings.threads):
-        state = task.start()
-        checkpoints = None
-        if checkpoint_dir is not None:
-            checkpoints = Checkpoints(checkpoint_dir, task.digest(), checkpoint_seconds)
-            checkpoints.restore(state)
-        _run(state, task.judge(), checkpoints, progress)
-    state.network.load_tensors(state.best)
+        outcome = _learn(task, checkpoint_dir, checkpoint_seconds, progress)
     model = DensityModel(
         descriptor=descriptor,
-        network=state.network.frozen(),
+        network=outcome.network.frozen(),
         scaler=task.scaler,
         target=task.learned,
         radial=dict(radial),
         valence=dict(valence),
         engine=dict(engine or {}),
         spacing=spacing,
-        provenance=task.record(state, provenance or {}),
+        provenance=task.record(outcome, provenance or {}),
     )
     return TrainResult(
         model=model,
-        history=state.history,
-        seconds=state.seconds,
-        steps=state.trainer.step_number,
-        stopped_early=state.trainer.step_number < state.trainer.total,
-        validation_nrmse_percent=state.best_error,
+        history=outcome.history,
+        seconds=outcome.seconds,
+        steps=outcome.steps,
+        stopped_early=outcome.stopped_early,
+        validation_nrmse_percent=outcome.error,
     )
+
+
+def _learn(task: TrainingTask, folder: Path | None, seconds: float, progress: Progress) -> Outcome:
+    """In closed form, member by member, or step by step, as the network asks for."""
+    if isinstance(task.network, EnsembleSettings):
+        return train_members(
+            task, lambda member, name: _learn(member, folder and folder / name, seconds, progress)
+        )
+    if isinstance(task.network, DirectFit):
+        return fit_directly(task, progress)
+    state = task.start()
+    checkpoints = None
+    if folder is not None:
+        checkpoints = Checkpoints(folder, task.digest(), seconds)
+        checkpoints.restore(state)
+    _run(state, task.judge(), checkpoints, progress)
+    return Outcome.of_run(state)
 
 
 def _run(

@@ -1,4 +1,4 @@
-"""`describe_points`: from a point set to the table that training and scoring read."""
+"""`describe_points`: from a point set to the table that training and scoring read, whole or in blocks."""
 
 import tempfile
 import weakref
@@ -79,28 +79,66 @@ def describe_points(
     """
     if len(points) == 0:
         raise InputError("describing points needs at least one point")
-    radial = dict(source.radial)
-    threads = threads or torch.get_num_threads()
     features = _allocate(len(points), descriptor.n_features, memory_limit, folder)
     density = np.empty(len(points))
-    rho_saed = np.empty(len(points)) if radial else None
+    rho_saed = np.empty(len(points)) if source.radial else None
     done = 0
     progress("describing points", 0, len(points))
+    for rows, part in described_blocks(source, descriptor, points, block=block, threads=threads):
+        features[rows] = part.features
+        density[rows] = part.density
+        if rho_saed is not None:
+            rho_saed[rows] = part.rho_saed
+        done += len(part)
+        progress("describing points", done, len(points))
+    return PointTable(points, features, density, rho_saed)
+
+
+def described_blocks(
+    source: SnapshotSource,
+    descriptor: Descriptor,
+    points: PointSet,
+    *,
+    block: int = 16_384,
+    threads: int | None = None,
+) -> Iterator[tuple[np.ndarray, PointTable]]:
+    """The table of `describe_points`, block by block: snapshot after snapshot, each in grid order.
+
+    Parameters
+    ----------
+    source, descriptor, points, block, threads
+        See `describe_points`.
+
+    Yields
+    ------
+    rows : ndarray (m,), int64
+        Positions of the block's points in `points`; every position comes once.
+    part : PointTable
+        Those points, described.
+
+    Raises
+    ------
+    UnknownElementError, InputError
+        See `describe_points`.
+    """
+    radial = dict(source.radial)
+    threads = threads or torch.get_num_threads()
     for number, rows in points.by_snapshot():
         structure, field = source.structure(number), source.density(number)
         _require_on_grid(points.index[rows], field.grid, number)
         evaluator = descriptor.prepare(structure)
         atoms = Superposition(structure, radial) if radial else None
         for part in _blocks(rows, points.index, block):
-            index = points.index[part]
-            positions = field.grid.points_at(index)
-            features[part] = evaluate(evaluator, positions, threads)
-            density[part] = field.values.ravel()[index]
-            if atoms is not None and rho_saed is not None:
-                rho_saed[part] = atoms.at(positions, threads=threads)
-            done += len(part)
-            progress("describing points", done, len(points))
-    return PointTable(points, features, density, rho_saed)
+            positions = field.grid.points_at(points.index[part])
+            yield (
+                part,
+                PointTable(
+                    points.take(part),
+                    evaluate(evaluator, positions, threads),
+                    field.values.ravel()[points.index[part]],
+                    None if atoms is None else atoms.at(positions, threads=threads),
+                ),
+            )
 
 
 def _blocks(rows: np.ndarray, index: np.ndarray, block: int) -> Iterator[np.ndarray]:

@@ -11,7 +11,7 @@ from nearsight.descriptors.protocol import Descriptor
 from nearsight.model.scaler import FeatureScaler
 from nearsight.model.target import Target, TargetKind, require_compatible
 from nearsight.networks.precision import resolve_device, resolve_precision
-from nearsight.networks.protocol import NetworkSettings
+from nearsight.networks.protocol import Network, NetworkSettings
 from nearsight.provenance import digest, generator, to_plain
 from nearsight.store.table import PointTable
 from nearsight.training.run import RunState
@@ -91,16 +91,59 @@ class TrainingTask:
             self.seed,
         )
 
-    def record(self, state: RunState, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    def record(self, outcome: "Outcome", provenance: Mapping[str, Any]) -> dict[str, Any]:
         """Provenance of the model: what was given, and under ``training`` how it was trained."""
         training = {
             "points": len(self.table),
             "points_digest": self.table.digest(),
             "settings": to_plain(self.settings),
             "seed": self.seed,
-            **state.record(),
+            **outcome.record,
         }
         return {**to_plain(provenance), "training": training}
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a training came to, however it was done.
+
+    Attributes
+    ----------
+    network : Network
+        As it did best.
+    history : list of dict
+        One entry a validation.
+    seconds : float
+    steps : int
+        Optimiser steps; 0 for a fit in closed form.
+    stopped_early : bool
+    error : float or None
+        Validation NRMSE of `network`, per cent.
+    record : dict
+        All that is worth keeping in the model, JSON-ready.
+    """
+
+    network: Network
+    history: list[dict[str, float]]
+    seconds: float
+    steps: int
+    stopped_early: bool
+    error: float | None
+    record: dict[str, Any]
+
+    @classmethod
+    def of_run(cls, state: RunState) -> "Outcome":
+        """Of a run that has ended; its network is filled with the best weights."""
+        state.network.load_tensors(state.best)
+        return cls(
+            network=state.network,
+            history=state.history,
+            seconds=state.seconds,
+            steps=state.trainer.step_number,
+            stopped_early=state.trainer.step_number < state.trainer.total,
+            error=state.best_error,
+            record=state.record(),
+        )
 
 
 def torch_generator(seed: int, *keys: int | str) -> torch.Generator:

@@ -1,23 +1,33 @@
 """What a person sets in a YAML file: training, scoring and study settings, checked on reading."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from nearsight.coreset.protocol import METHODS
 from nearsight.errors import InputError
+from nearsight.workflows.building import build_selection, network_settings
+from nearsight.workflows.study_parts import (
+    FULL,
+    CoverageConfig,
+    EnergyConfig,
+    Fractions,
+    FullConfig,
+    MethodVariant,
+    Schedule,
+    SensitivityConfig,
+    StageConfig,
+    Strict,
+    require_methods,
+    slug,
+)
 
 M = TypeVar("M", bound=BaseModel)
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Config(_Strict):
+class Config(Strict):
     """Settings of `train` and `prune`.
 
     ``descriptor``, ``network``, ``training``, ``scoring`` and the settings of each selection method
@@ -36,40 +46,142 @@ class Config(_Strict):
     @field_validator("methods")
     @classmethod
     def _known(cls, methods: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        _require_methods(methods)
+        require_methods(methods)
         return methods
 
 
-class StudyConfig(_Strict):
-    """Settings of `study`: which methods at which kept fractions, how often."""
+class StudyConfig(Strict):
+    """Settings of `study`: which methods at which kept fractions, how often, and what is measured.
+
+    Parameters
+    ----------
+    methods : tuple of MethodVariant
+        In a file names, or mappings such as ``{name: ccs, label: mild, beta: 0.1}``.
+    keep, seeds : optional
+        Kept fractions, and seeds of each method and fraction; what stages do not say themselves.
+    full_seeds : int
+        Trainings on all points; `full` says more.
+    models : dict of str to dict
+        Label to network settings; ``train.network`` alone unless given. The first is the one that is shown.
+    schedules : tuple of {"steps", "epochs"}
+        How trainings of different sets are made equal; models that fit directly have neither.
+    epochs : float, optional
+        Passes under ``epochs``; those of ``train.training``, or so many that the full data takes the steps of
+        ``steps``, unless given.
+    stages : tuple of StageConfig
+        One after the other; one stage of everything unless given.
+    energies : EnergyConfig or bool
+    coverage : CoverageConfig or bool
+    sensitivity : SensitivityConfig, optional
+    generality : tuple of str
+        Test trajectories shown apart.
+    train : Config
+    """
 
     title: str = "Pruning study"
-    methods: tuple[str, ...] = ("random", "grand", "ccs", "importance")
-    keep: tuple[float, ...] = (0.1, 0.01)
+    methods: tuple[MethodVariant, ...] = Field(
+        default_factory=lambda: tuple(
+            MethodVariant.model_validate(name) for name in ("random", "grand", "ccs", "importance")
+        )
+    )
+    keep: Fractions = (0.1, 0.01)
     seeds: int = Field(3, ge=1)
     full_seeds: int = Field(1, ge=0)
-    energies: bool = True
+    models: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    schedules: Annotated[tuple[Schedule, ...], Field(min_length=1)] = ("steps",)
+    epochs: float | None = Field(None, gt=0)
+    stages: tuple[StageConfig, ...] = ()
+    full: FullConfig | None = None
+    energies: EnergyConfig | None = EnergyConfig()
+    coverage: CoverageConfig | None = CoverageConfig()
+    sensitivity: SensitivityConfig | None = None
     generality: tuple[str, ...] = ()
     train: Config = Config()
 
-    @field_validator("methods")
+    @model_validator(mode="before")
     @classmethod
-    def _known(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
-        _require_methods(methods)
-        return methods
+    def _epochs_of_training(cls, values: Any) -> Any:
+        """Epochs among the training settings are those of the schedule of that name."""
+        train = values.get("train", {})
+        training = train.training if isinstance(train, Config) else dict(train).get("training", {})
+        if not training or training.get("epochs") is None:
+            return values
+        return {"schedules": ("epochs",), "epochs": training["epochs"], **values}
 
-    @field_validator("keep")
+    @field_validator("energies", mode="before")
     @classmethod
-    def _fractions(cls, keep: tuple[float, ...]) -> tuple[float, ...]:
-        if wrong := [fraction for fraction in keep if not 0 < fraction <= 1]:
-            raise ValueError(f"kept fractions lie above 0 and up to 1, such as 0.01, not {wrong[0]:g}")
-        return keep
+    def _energies(cls, value: Any) -> Any:
+        return _switch(value, EnergyConfig)
+
+    @field_validator("coverage", mode="before")
+    @classmethod
+    def _coverage(cls, value: Any) -> Any:
+        return _switch(value, CoverageConfig)
+
+    @field_validator("models")
+    @classmethod
+    def _networks(cls, models: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for label, settings in models.items():
+            network_settings(settings, f"models.{label}")
+        return models
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> "StudyConfig":
+        for variant in self.methods:
+            build_selection(variant.name, self.method_settings(variant), f"methods: {variant.label}")
+        _require_different("methods", [variant.label for variant in self.methods])
+        _require_different("models", self.model_labels)
+        for where, labels, known in self._references():
+            if unknown := [label for label in labels or () if label not in known]:
+                raise ValueError(f"{where}: unknown '{unknown[0]}'; known: {', '.join(known)}")
+        if self.stages and self.stages[0].best is not None:
+            raise ValueError("stages.0.best: there is no earlier stage to choose from; name its methods")
+        return self
+
+    def _references(self) -> Iterator[tuple[str, Iterable[str] | None, Sequence[str]]]:
+        """Where labels are used, which, and those that there are."""
+        labels, models = [variant.label for variant in self.methods], self.model_labels
+        for number, stage in enumerate(self.stages):
+            yield f"stages.{number}.methods", stage.methods, labels
+            yield f"stages.{number}.models", stage.models, models
+        if self.full is not None:
+            yield "full.models", self.full.models, models
+        if self.energies is not None:
+            yield "energies.labels", self.energies.labels, [*labels, FULL, "best"]
+            yield "energies.models", self.energies.models, models
+        if self.sensitivity is not None:
+            named = [*labels, *(variant.name for variant in self.methods), "scoring"]
+            yield "sensitivity", (key.rsplit(".", 1)[0] for key in self.sensitivity.parameters), named
+            yield "sensitivity.labels", self.sensitivity.labels, labels
+
+    def method_settings(self, variant: MethodVariant) -> dict[str, Any]:
+        """All settings of a variant that are not the method's own defaults."""
+        return {**self.train.methods.get(variant.name, {}), **variant.settings}
+
+    @property
+    def networks(self) -> dict[str, dict[str, Any]]:
+        """Network settings by the label of the model; the first is the one that is shown."""
+        return self.models or {str(self.train.network.get("name", "mlp")): dict(self.train.network)}
+
+    @property
+    def model_labels(self) -> list[str]:
+        """Labels of the models."""
+        return list(self.networks)
 
 
-def _require_methods(names: Iterable[str]) -> None:
-    """Raise `ValueError` for a name that is no selection method."""
-    if unknown := [name for name in names if name not in METHODS]:
-        raise ValueError(f"unknown selection method '{unknown[0]}'; known: {', '.join(METHODS)}")
+def _switch(value: Any, kind: type[BaseModel]) -> Any:
+    """``true`` as the defaults of a part, ``false`` as none of it."""
+    return (kind() if value else None) if isinstance(value, bool) else value
+
+
+def _require_different(where: str, labels: Sequence[str]) -> None:
+    """Raise `ValueError` where two labels are one file name, or one stands for the full data."""
+    names = [slug(label) for label in labels]
+    for number, (label, name) in enumerate(zip(labels, names, strict=True)):
+        if not name or name in names[:number]:
+            raise ValueError(f"{where}: the label '{label}' is taken or empty; labels have to differ")
+        if where == "methods" and name == FULL:
+            raise ValueError(f"{where}: the label '{FULL}' stands for the full data")
 
 
 def read_mapping(path: Path | None) -> dict[str, Any]:
@@ -111,4 +223,5 @@ def read_yaml(path: Path | None, model: type[M]) -> M:
         known = f"; known settings: {', '.join(model.model_fields)}"
         reason = first["msg"].removeprefix("Value error, ")
         what = f"unknown setting{known}" if first["type"] == "extra_forbidden" else reason
-        raise InputError(f"{path}: '{key}': {what}") from error
+        # what concerns several keys names them itself
+        raise InputError(f"{path}: '{key}': {what}" if key else f"{path}: {what}") from error

@@ -32,8 +32,11 @@ class Judge:
         self._engine = engine
         self._reference_energy: float | None = None
 
-    def score(self, density: ScalarField) -> dict[str, Any]:
-        """All errors of a density of this snapshot, JSON-ready; the energy error keeps its sign."""
+    def score(self, density: ScalarField, *, energy: bool = True) -> dict[str, Any]:
+        """All errors of a density of this snapshot, JSON-ready; the energy error keeps its sign.
+
+        Without `energy` the energies, which are dear, are left out (None).
+        """
         errors = asdict(density_errors(density, self.reference, self.info.n_atoms))
         hartree = errors.pop("hartree_error_per_atom")
         return {
@@ -45,13 +48,13 @@ class Judge:
             "n_atoms": self.info.n_atoms,
             **errors,
             "hartree_error_ha_per_atom": hartree,
-            **self._energy_errors(density),
+            **self._energy_errors(density if energy else None),
         }
 
-    def _energy_errors(self, density: ScalarField) -> dict[str, float | None]:
+    def _energy_errors(self, density: ScalarField | None) -> dict[str, float | None]:
         """Error of the Harris–Foulkes energy, and what is left of it with its second-order correction."""
         plain, corrected = "energy_error_ha_per_atom", "corrected_energy_error_ha_per_atom"
-        if self._engine is None:
+        if self._engine is None or density is None:
             return {plain: None, corrected: None}
         if self._reference_energy is None:
             self._reference_energy = harris_energy(self._engine, self.structure, self.reference)

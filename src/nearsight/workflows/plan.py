@@ -1,6 +1,6 @@
 """`Plan`: what a person's settings mean for one set of data, strings resolved to objects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +8,13 @@ from nearsight.descriptors import descriptor_from_settings
 from nearsight.descriptors.protocol import Descriptor
 from nearsight.errors import InputError
 from nearsight.model.target import TargetKind, require_compatible
-from nearsight.networks.protocol import NETWORKS, NetworkSettings
+from nearsight.networks.mlp import MLPSettings
+from nearsight.networks.protocol import NetworkSettings, TraceableNetwork
 from nearsight.training import ScoreSettings, TrainSettings
+from nearsight.workflows.building import build, network_settings
 from nearsight.workflows.config import Config
+
+__all__ = ["Plan", "build", "make_plan", "network_settings"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,12 @@ class Plan:
     training: TrainSettings
     scoring: ScoreSettings
     validation_points: int
+
+    @property
+    def scoring_network(self) -> NetworkSettings:
+        """The network that scores points: the model's where its gradients have a closed form, else an MLP."""
+        traceable = isinstance(self.network.build(1), TraceableNetwork)
+        return self.network if traceable else MLPSettings()
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready, for provenance and for recognising a run again."""
@@ -82,19 +92,3 @@ def make_plan(config: Config, species: Sequence[int], *, has_atoms: bool, device
         scoring=build(ScoreSettings, config.scoring, "scoring"),
         validation_points=config.validation_points,
     )
-
-
-def network_settings(settings: Mapping[str, Any]) -> NetworkSettings:
-    """Network settings from a configuration's ``network`` part; ``name`` says which kind."""
-    rest = dict(settings)
-    return build(NETWORKS[str(rest.pop("name", "mlp"))], rest, "network")
-
-
-def build(kind: type[Any], settings: Mapping[str, Any], where: str) -> Any:
-    """Make a settings object; an unknown key or a value of the wrong type is an `InputError`."""
-    try:
-        return kind(**settings)
-    except TypeError as error:
-        known = ", ".join(getattr(kind, "__dataclass_fields__", {}))
-        detail = str(error).replace(f"{kind.__name__}.__init__() ", "")
-        raise InputError(f"'{where}' settings: {detail}; known settings: {known}") from None

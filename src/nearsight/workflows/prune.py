@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from nearsight.coreset.protocol import SelectionMethod
+from nearsight.coreset.protocol import Candidates, SelectionMethod
 from nearsight.errors import InputError
+from nearsight.model.scaler import FeatureScaler
 from nearsight.points import PointSet
 from nearsight.progress import Progress, silent
 from nearsight.provenance import generator, machine, software, to_plain
 from nearsight.store import Coreset, Dataset, PointTable, write_coreset
-from nearsight.training import describe_points, score_points
+from nearsight.training import describe_points, score_dataset, score_points
+from nearsight.workflows.candidates import Columns, density_at, gradient_at, score_kinds, standardise
 from nearsight.workflows.config import Config
 from nearsight.workflows.material import describe_validation, species_of, training_points
 from nearsight.workflows.plan import Plan, make_plan
@@ -103,32 +105,25 @@ def prune(
     plan = make_plan(config or Config(), species_of(dataset), has_atoms=bool(dataset.radial))
     points = training_points(dataset)
     n_keep = points_to_keep(keep, len(points))
-    seconds = {"describe": 0.0, "scoring": 0.0, "selection": 0.0}
-    table, scores = None, None
-    if method.needs_scores:
-        began = time.perf_counter()
-        table = describe_points(dataset, plan.descriptor, points, progress=progress)
-        seconds["describe"] = time.perf_counter() - began
-        scored = score_points(
-            table, plan.network, plan.target, plan.scoring, plan.training, seed=seed, progress=progress
-        )
-        scores, seconds["scoring"] = scored.grand, scored.seconds
+    offer = _Offer(dataset, plan, points, seed, progress)
+    candidates = offer.candidates(method.needs)
     began = time.perf_counter()
-    rng = generator(seed, "selection", method.name)
-    selection = method.select(scores, n_keep, rng, n_points=len(points))
-    seconds["selection"] = time.perf_counter() - began
-    if table is None:
-        began = time.perf_counter()
-        kept = describe_points(
-            dataset, plan.descriptor, points.take(selection.indices, selection.weights), progress=progress
-        )
-        seconds["describe"] = time.perf_counter() - began
-    else:
-        kept = table.take(selection.indices, selection.weights)
+    selection = method.select(candidates, n_keep, generator(seed, "selection", method.name))
+    selecting = time.perf_counter() - began
+    del candidates  # and with them the features of all points
+    began = time.perf_counter()
+    kept = describe_points(
+        dataset, plan.descriptor, points.take(selection.indices, selection.weights), progress=progress
+    )
+    seconds = {
+        "describe": offer.describing + time.perf_counter() - began,
+        "scoring": offer.scoring,
+        "selection": selecting + offer.preparing,
+    }
     record = {
         "name": method.name,
         "settings": asdict(method) if is_dataclass(method) and not isinstance(method, type) else {},
-        "scoring": plan.scoring if method.needs_scores else None,
+        "scoring": offer.scored,
         "keep": keep,
         "n_asked": n_keep,
         "n_kept": len(selection),
@@ -140,6 +135,66 @@ def prune(
     coreset = _assemble(dataset, kept, plan, to_plain(record), seed)
     write_coreset(output, coreset)
     return PruneResult(coreset, seconds, selection.notes)
+
+
+class _Offer:
+    """Makes the columns that a method needs, no others, and knows what they took.
+
+    Scores alone are streamed: the features of all points are held only where the method asks for them,
+    in a mapped file if they are many.
+    """
+
+    def __init__(self, dataset: Dataset, plan: Plan, points: PointSet, seed: int, progress: Progress) -> None:
+        self._dataset, self._plan, self._points = dataset, plan, points
+        self._seed, self._progress = seed, progress
+        self.describing = self.scoring = self.preparing = 0.0
+        self.scored: dict[str, Any] | None = None
+
+    def candidates(self, needs: frozenset[str]) -> Candidates:
+        """What the method is offered."""
+        table = self._table() if "features" in needs else None
+        kinds = sorted(score_kinds(needs))
+        scores = self._scores(kinds, table) if kinds else {}
+        began = time.perf_counter()
+        features = None
+        if table is not None:  # in place: the kept points are described again, which is less than a copy
+            scaler = FeatureScaler.fit(table.features)
+            features = standardise(table.features, scaler, table.features)
+        columns = Columns(
+            self._points,
+            scores,
+            features,
+            density=density_at(self._dataset, self._points) if "density" in needs else None,
+            gradient=gradient_at(self._dataset, self._points) if "gradient" in needs else None,
+        )
+        self.preparing = time.perf_counter() - began
+        return columns.offer(needs)
+
+    def _table(self) -> PointTable:
+        began = time.perf_counter()
+        table = describe_points(self._dataset, self._plan.descriptor, self._points, progress=self._progress)
+        self.describing = time.perf_counter() - began
+        return table
+
+    def _scores(self, kinds: list[str], table: PointTable | None) -> dict[str, np.ndarray]:
+        plan = self._plan
+        how = (plan.scoring_network, plan.target, plan.scoring, plan.training)
+        if table is not None:
+            found = score_points(table, *how, kinds=kinds, seed=self._seed, progress=self._progress)
+        else:
+            found = score_dataset(
+                self._dataset,
+                plan.descriptor,
+                self._points,
+                *how,
+                kinds=kinds,
+                seed=self._seed,
+                progress=self._progress,
+            )
+        self.describing += found.describe_seconds
+        self.scoring = found.seconds - found.describe_seconds
+        self.scored = found.settings
+        return found.columns
 
 
 def points_to_keep(keep: float, n_points: int) -> int:

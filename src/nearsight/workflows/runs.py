@@ -1,169 +1,277 @@
-"""The runs of a study: which points each trains on, and its model; done ones are not done again."""
+"""The runs of a study, one by one: which points each trains on, and its model.
+
+What is done leaves a record, and is not done again: ``selections/<id>.json`` for the points of a method,
+fraction and seed, ``runs/<id>.json`` and ``models/<id>.nst`` for a training.
+"""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, is_dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nearsight.coreset.protocol import METHODS, SelectionMethod
-from nearsight.progress import Progress
+import numpy as np
+
+from nearsight.coreset.protocol import Selection
+from nearsight.errors import NearsightError
+from nearsight.io.atomic import atomic_file
+from nearsight.metrics.coverage import coverage_distance
 from nearsight.provenance import digest, generator, to_plain
-from nearsight.store import Dataset
-from nearsight.training import PointScores, PointTable, describe_points, score_points
-from nearsight.workflows.config import StudyConfig
-from nearsight.workflows.material import Material, describe_validation, from_dataset, training_points
-from nearsight.workflows.plan import Plan, build
+from nearsight.store import PointTable
+from nearsight.training import TrainSettings
+from nearsight.training.trainer import torch_threads
+from nearsight.workflows.outcome import Outcome, failure
+from nearsight.workflows.parallel import Item
 from nearsight.workflows.prune import points_to_keep
 from nearsight.workflows.records import read_json, write_json
+from nearsight.workflows.study_run import Run
 from nearsight.workflows.train import fit
+from nearsight.workflows.workspace import ScoreJob, Workspace, score_groups
 
 
-@dataclass(frozen=True)
-class Run:
-    """One training: a method (None keeps everything), a kept fraction and a seed."""
-
-    method: SelectionMethod | None
-    keep: float
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """Name of the method, ``all`` for the whole data."""
-        return "all" if self.method is None else self.method.name
-
-    @property
-    def id(self) -> str:
-        """Its name in files and reports."""
-        return f"{self.name}-{self.keep:g}-s{self.seed}"
-
-
-def plan_runs(config: StudyConfig, seed: int) -> list[Run]:
-    """All runs of a study: the whole data first, then fraction by fraction."""
-    runs = [Run(None, 1.0, seed + k) for k in range(config.full_seeds)]
-    for keep in config.keep:
-        for name in config.methods:
-            method = build(METHODS[name], config.train.methods.get(name, {}), f"methods: {name}")
-            runs += [Run(method, keep, seed + k) for k in range(config.seeds)]
-    return runs
-
-
-class Runner:
-    """Trains the runs of a study on one described data set.
-
-    The whole training set is described once; scores are made once a seed and shared by the methods
-    that need them, and each run's record says what it would have cost alone.
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """Where runs find what they need and leave what they give.
 
     Parameters
     ----------
-    dataset : Dataset
-    plan : Plan
-    folder : Path
-        Study folder: models go to ``models/``, records to ``runs/``.
-    key : str
-        Hash of data and settings; records with another key are made anew.
-    seed : int
-        Settles the validation points, the same for all runs.
+    space : Workspace
+    kinds : frozenset of str
+        Scores made together for the methods of the study.
+    threads : int, optional
+        Of each piece of work.
+    n_atoms : int
+        Of all training snapshots.
     """
 
-    def __init__(self, dataset: Dataset, plan: Plan, folder: Path, key: str, seed: int) -> None:
-        self._dataset = dataset
-        self._plan = plan
-        self._folder = folder
-        self._key = key
-        self._seed = seed
-        self._scores: dict[int, PointScores] = {}
-        self._describe_seconds = 0.0
+    space: Workspace
+    kinds: frozenset[str]
+    threads: int | None
+    n_atoms: int
 
-    def execute(self, runs: Sequence[Run], progress: Progress) -> dict[str, dict[str, Any]]:
-        """Train what is not there yet; returns the record of every run by its id."""
-        records = {}
-        for done, run in enumerate(runs):
-            progress("training models", done, len(runs))
-            path = self._folder / "runs" / f"{run.id}.json"
-            key = digest(self._key, run.name, to_plain(run.method), run.keep, run.seed)
-            record = read_json(path, key)
-            if record is None or not self.model_path(run).exists():
-                record = {"key": key, **self._train(run)}
-                write_json(path, record)
-            records[run.id] = record
-        progress("training models", len(runs), len(runs))
-        return records
+    # -- keys and paths ---------------------------------------------------------------------
+
+    def score_jobs(self, run: Run) -> list[ScoreJob]:
+        """The scores that a run needs, in the company in which they are made."""
+        shared = self.kinds if run.scoring == self.space.plan.scoring else run.kinds
+        groups = score_groups(shared | run.kinds)
+        return [ScoreJob(group, run.scoring, run.seed) for group in groups if group & run.kinds]
+
+    def selection_key(self, run: Run) -> str:
+        """What settles the points of a run."""
+        plan, space = self.space.plan, self.space
+        scoring = [plan.scoring_network.as_dict(), plan.target, _settled(plan.training), run.scoring]
+        return digest(
+            space.key,
+            run.name,
+            to_plain(run.method),
+            run.keep,
+            run.seed,
+            scoring if run.kinds else None,
+        )
+
+    def run_key(self, run: Run) -> str:
+        """What settles the model of a run."""
+        plan = self.space.plan
+        return digest(self.selection_key(run), run.network.as_dict(), plan.target, _settled(run.training))
+
+    def selection_of(self, run: Run) -> dict[str, Any] | None:
+        """The record of the points of a run, if they were chosen."""
+        return read_json(self._path("selections", run.selection_id, "json"), self.selection_key(run))
+
+    def record_of(self, run: Run) -> dict[str, Any] | None:
+        """The record of a run, if it is done and its model, where one is kept, is there."""
+        record = read_json(self._path("runs", run.id, "json"), self.run_key(run))
+        return record if run.is_trial or self.model_path(run).exists() else None
 
     def model_path(self, run: Run) -> Path:
         """Where the model of a run lies."""
-        return self._folder / "models" / f"{run.id}.nst"
+        return self._path("models", run.id, "nst")
 
-    def _train(self, run: Run) -> dict[str, Any]:
-        table, seconds, notes, n_asked = self._points_of(run)
-        material = replace(self._material, training=table)
-        path = self.model_path(run)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        origin = {"dataset_digest": material.digest, "run": run.id}
-        result = fit(material, self._plan, seed=run.seed, output=path, origin=origin)
+    def points_path(self, run: Run) -> Path:
+        """Where the chosen points of a run lie while the study is worked on."""
+        return self.space.work / "selections" / f"{run.selection_id}-{self.selection_key(run)}.npz"
+
+    def _path(self, folder: str, name: str, suffix: str) -> Path:
+        return self.space.folder / folder / f"{name}.{suffix}"
+
+    # -- choosing points --------------------------------------------------------------------
+
+    def is_chosen(self, run: Run, with_coverage: bool, with_points: bool) -> bool:
+        """Whether all that is asked of `choose` is there."""
+        known = self.selection_of(run)
+        if known is None or (with_coverage and known["coverage_key"] != self._coverage_key):
+            return False
+        return not with_points or run.method is None or self.points_path(run).exists()
+
+    def choose(self, run: Run, with_coverage: bool) -> None:
+        """Choose the points of a run, measure how well they cover where asked, and note both."""
+        selection, record = self._selected(run)
+        if selection is not None:
+            self.points_path(run).parent.mkdir(parents=True, exist_ok=True)
+            arrays = {"indices": selection.indices}
+            arrays |= {} if selection.weights is None else {"weights": selection.weights}
+            with atomic_file(self.points_path(run)) as temporary, temporary.open("wb") as stream:
+                np.savez(stream, allow_pickle=False, **arrays)
+        if self.is_chosen(run, with_coverage, with_points=False):
+            return  # only the points had gone; what they cost and cover stays as it was measured
+        coverage: dict[str, Any] = {"coverage": None, "coverage_key": None}
+        if with_coverage:
+            coverage = {"coverage": self._coverage(selection), "coverage_key": self._coverage_key}
+        content = {"key": self.selection_key(run), **coverage, **record}
+        write_json(self._path("selections", run.selection_id, "json"), to_plain(content))
+
+    @property
+    def _coverage_key(self) -> str:
+        return digest(to_plain(self.space.held_out))
+
+    def _selected(self, run: Run) -> tuple[Selection | None, dict[str, Any]]:
+        """The points, and what they cost alone; None keeps all."""
+        table = self.space.table()
+        n_points, describing = len(table), self.space.describe_seconds
+        if run.method is None:
+            seconds = {"describe": describing, "scoring": 0.0, "selection": 0.0}
+            return None, _record(n_points, n_points, seconds, None, [])
+        scores, scoring, steps, notes = self._scores(run)
+        n_keep = points_to_keep(run.keep, n_points)
+        candidates = self.space.columns(run.needs, scores).offer(run.needs)
+        began = time.perf_counter()
+        selection = run.method.select(candidates, n_keep, generator(run.seed, "selection", run.name))
+        # a method that sees neither scores nor features leaves the other points undescribed
+        share = 1.0 if run.kinds or "features" in run.needs else len(selection) / n_points
+        seconds = {
+            "describe": share * describing,
+            "scoring": scoring,
+            "selection": time.perf_counter() - began + self.space.seconds_of(run.needs),
+        }
+        notes += selection.notes
+        return selection, _record(len(selection), n_keep, seconds, steps if run.kinds else None, notes)
+
+    def _scores(self, run: Run) -> tuple[dict[str, np.ndarray], float, int, list[str]]:
+        """Columns of scores, seconds, optimiser steps, and a note where others were made with them."""
+        columns: dict[str, np.ndarray] = {}
+        seconds, steps, notes = 0.0, 0, []
+        for job in self.score_jobs(run):
+            found, note = self.space.scores(job)
+            columns |= {kind: column for kind, column in found.items() if kind in run.kinds}
+            seconds += note["scoring_seconds"]
+            steps += note["steps"]
+            if others := sorted(job.kinds - run.kinds):
+                notes.append(f"the scoring time is that of {', '.join(others)} too, scored together")
+        return columns, seconds, steps, notes
+
+    def _coverage(self, selection: Selection | None) -> dict[str, Any]:
+        """Mean distance of held-out points to the nearest of those selected."""
+        features = self.space.standardised()
+        chosen = features if selection is None else features[selection.indices]
+        return asdict(coverage_distance(self.space.held_out_features(), chosen))
+
+    # -- training ---------------------------------------------------------------------------
+
+    def train(self, run: Run) -> None:
+        """Train the model of a run on its points and leave its record."""
+        chosen = self.selection_of(run)
+        if chosen is None:
+            raise NearsightError(f"the points of {run.id} are gone; run the same command again")
+        table = self._points(run)
+        space, path = self.space, self.model_path(run)
+        plan = replace(space.plan, network=run.network, training=run.training)
+        if not run.is_trial:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        result = fit(
+            space.material(table),
+            plan,
+            seed=run.seed,
+            output=None if run.is_trial else path,
+            origin={"dataset_digest": space.dataset.digest(), "run": run.id},
+        )
         validated = [entry for entry in result.history if "validation_nrmse_percent" in entry]
-        return {
-            "id": run.id,
-            "method": run.name,
-            "settings": asdict(run.method) if is_dataclass(run.method) else {},
-            "kept": run.keep,
+        names = ("step", "loss", "validation_nrmse_percent")
+        validated = [entry for entry in validated if all(name in entry for name in names)]
+        record = {
+            "key": self.run_key(run),
+            **describe_run(run),
             "n_points": len(table),
-            "n_points_asked": n_asked,
-            "points_per_atom": len(table) / self._n_atoms,
-            "seed": run.seed,
-            "seconds": {**seconds, "training": result.seconds},
+            "n_points_asked": chosen["n_points_asked"],
+            "points_per_atom": len(table) / self.n_atoms,
+            "seconds": {**chosen["seconds"], "training": result.seconds},
+            "scoring_steps": chosen["scoring_steps"],
             "steps": result.steps,
             "stopped_early": result.stopped_early,
             "validation_nrmse_percent": result.validation_nrmse_percent,
-            "history": {
-                name: [entry[name] for entry in validated]
-                for name in ("step", "loss", "validation_nrmse_percent")
-            },
-            "notes": list(notes),
+            "history": {name: [entry[name] for entry in validated] for name in names},
+            "notes": chosen["notes"],
             "model_digest": result.model.digest(),
         }
+        write_json(self._path("runs", run.id, "json"), to_plain(record))
 
-    def _points_of(self, run: Run) -> tuple[PointTable, dict[str, float], Sequence[str], int]:
-        """The points of a run, the seconds they cost alone, notes, and the count asked for."""
-        table = self._material.training
-        n_points = len(table)
+    def _points(self, run: Run) -> PointTable:
+        table = self.space.table()
         if run.method is None:
-            return table, self._seconds(n_points), (), n_points
-        n_keep = points_to_keep(run.keep, n_points)
-        scores = self._scores_of(run.seed) if run.method.needs_scores else None
-        began = time.perf_counter()
-        rng = generator(run.seed, "selection", run.name)
-        chosen = run.method.select(None if scores is None else scores.grand, n_keep, rng, n_points=n_points)
-        selection = time.perf_counter() - began
-        described = n_points if run.method.needs_scores else len(chosen)
-        seconds = self._seconds(described, 0.0 if scores is None else scores.seconds, selection)
-        return table.take(chosen.indices, chosen.weights), seconds, chosen.notes, n_keep
+            return table
+        with np.load(self.points_path(run)) as arrays:
+            return table.take(arrays["indices"], arrays.get("weights"))
 
-    def _seconds(self, described: int, scoring: float = 0.0, selection: float = 0.0) -> dict[str, float]:
-        """Cost of a run alone; describing a part is charged in proportion to its points."""
-        share = described / len(self._material.training)
-        return {"describe": share * self._describe_seconds, "scoring": scoring, "selection": selection}
 
-    def _scores_of(self, seed: int) -> PointScores:
-        if seed not in self._scores:
-            plan = self._plan
-            table = self._material.training
-            self._scores[seed] = score_points(
-                table, plan.network, plan.target, plan.scoring, plan.training, seed=seed
-            )
-        return self._scores[seed]
+def describe_run(run: Run) -> dict[str, Any]:
+    """What a run is, JSON-ready."""
+    return {
+        "id": run.id,
+        "label": run.label,
+        "method": run.name,
+        "settings": asdict(run.method) if is_dataclass(run.method) else {},
+        "kept": run.keep,
+        "model": run.model,
+        "schedule": run.schedule,
+        "stage": run.stage,
+        "seed": run.seed,
+    }
 
-    @cached_property
-    def _material(self) -> Material:
-        began = time.perf_counter()
-        table = describe_points(self._dataset, self._plan.descriptor, training_points(self._dataset))
-        self._describe_seconds = time.perf_counter() - began
-        validation = describe_validation(
-            self._dataset, self._plan.descriptor, self._plan.validation_points, self._seed
-        )
-        return from_dataset(self._dataset, table, validation)
 
-    @cached_property
-    def _n_atoms(self) -> int:
-        return sum(self._dataset.info(n).n_atoms for n in self._dataset.snapshots("train"))
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One kind of work on runs, in a form that `nearsight.workflows.parallel` can send away.
+
+    Parameters
+    ----------
+    bench : Bench
+    kind : {"score", "choose", "train"}
+    covered : frozenset of str
+        Selections whose coverage is measured.
+    """
+
+    bench: Bench
+    kind: str
+    covered: frozenset[str] = frozenset()
+
+    def __call__(self, item: Item[Any]) -> Outcome:
+        """Work on one item; what the user can mend comes back as a failed outcome."""
+        number, what = item
+        try:
+            with torch_threads(self.bench.threads):
+                if self.kind == "score":
+                    self.bench.space.score(what)
+                elif self.kind == "choose":
+                    self.bench.choose(what, what.selection_id in self.covered)
+                else:
+                    self.bench.train(what)
+        except NearsightError as error:
+            return failure(number, error)
+        return Outcome(number)
+
+
+def _record(
+    n_points: int, asked: int, seconds: Mapping[str, float], steps: int | None, notes: Any
+) -> dict[str, Any]:
+    return {
+        "n_points": n_points,
+        "n_points_asked": asked,
+        "seconds": dict(seconds),
+        "scoring_steps": steps,
+        "notes": list(notes),
+    }
+
+
+def _settled(training: TrainSettings) -> TrainSettings:
+    """Settings without the number of threads, which a study carried on may change."""
+    return replace(training, threads=None)

@@ -4,15 +4,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nearsight.descriptors import descriptor_from_settings
 from nearsight.engines.spin import spin_notes
-from nearsight.errors import StoreError
+from nearsight.errors import InputError, StoreError
 from nearsight.model.density_model import DensityModel
-from nearsight.model.file import save_model
+from nearsight.model.file import load_model, save_model
 from nearsight.progress import Progress, silent
 from nearsight.provenance import machine, to_plain
 from nearsight.store import Coreset, Dataset, read_coreset, store_kind
 from nearsight.training import TrainResult, describe_points, train_model
 from nearsight.training.checkpoint import Checkpoints
+from nearsight.training.distil import distil
 from nearsight.workflows.config import Config
 from nearsight.workflows.material import (
     Material,
@@ -77,6 +79,7 @@ def train(
     output: Path | str | None = None,
     config: Config | None = None,
     *,
+    teacher: Path | str | DensityModel | None = None,
     seed: int = 0,
     device: str = "auto",
     progress: Progress = silent,
@@ -90,6 +93,9 @@ def train(
         Model file; checkpoints lie beside it until it is written, so that the same call after an
         interruption carries on.
     config : Config, optional
+    teacher : path or DensityModel, optional
+        Learn its predictions at the training points instead of their densities; its descriptor and target
+        are the student's. Validation points keep their own densities.
     seed : int
     device : {"auto", "cpu", "cuda"}
     progress : Progress
@@ -105,6 +111,9 @@ def train(
     """
     source = _open(data)
     config = config or Config()
+    taught_by = None if teacher is None else _teacher(teacher, device)
+    if taught_by is not None:
+        config = _for_student(config, taught_by)
     if isinstance(source, Coreset):
         plan = make_plan(
             _with_descriptor_of(source, config),
@@ -127,6 +136,7 @@ def train(
         output=output,
         checkpoint_seconds=config.checkpoint_seconds,
         origin=origin,
+        teacher=taught_by,
         progress=progress,
     )
     best = result.validation_nrmse_percent
@@ -149,28 +159,40 @@ def fit(
     output: Path | str | None = None,
     checkpoint_seconds: float = 10.0,
     origin: dict[str, Any] | None = None,
+    teacher: DensityModel | None = None,
     progress: Progress = silent,
 ) -> TrainResult:
-    """Train on described points; write the model to `output`, then drop its checkpoint."""
+    """Train on described points; write the model to `output`, then drop its checkpoint.
+
+    With a `teacher` its predictions are learned there; see `nearsight.training.distil`.
+    """
     target = None if output is None else Path(output)
     folder = None if target is None else target.with_name(f".{target.name}.checkpoint")
-    result = train_model(
-        material.training,
-        material.validation,
-        plan.descriptor,
-        plan.network,
-        plan.target,
-        plan.training,
-        radial=material.radial if plan.target == "difference" else {},
-        valence=material.valence,
-        engine=material.engine,
-        spacing=material.spacing,
-        seed=seed,
-        checkpoint_dir=folder,
-        checkpoint_seconds=checkpoint_seconds,
-        provenance={"data": to_plain(origin or {}), "machine": machine()},
-        progress=progress,
-    )
+    provenance = {"data": to_plain(origin or {}), "machine": machine()}
+    how: dict[str, Any] = {
+        "seed": seed,
+        "checkpoint_dir": folder,
+        "checkpoint_seconds": checkpoint_seconds,
+        "provenance": provenance,
+        "progress": progress,
+    }
+    if teacher is not None:
+        table, validation = material.training, material.validation
+        result = distil(teacher, table, plan.network, plan.training, validation=validation, **how)
+    else:
+        result = train_model(
+            material.training,
+            material.validation,
+            plan.descriptor,
+            plan.network,
+            plan.target,
+            plan.training,
+            radial=material.radial if plan.target == "difference" else {},
+            valence=material.valence,
+            engine=material.engine,
+            spacing=material.spacing,
+            **how,
+        )
     if target is not None and folder is not None:
         save_model(result.model, target)
         Checkpoints(folder, "").clear()
@@ -198,3 +220,20 @@ def _with_descriptor_of(coreset: Coreset, config: Config) -> Config:
     if "descriptor" in config.model_fields_set:
         return config
     return config.model_copy(update={"descriptor": dict(coreset.descriptor)})
+
+
+def _teacher(teacher: Path | str | DensityModel, device: str) -> DensityModel:
+    loaded = teacher if isinstance(teacher, DensityModel) else load_model(teacher)
+    return loaded.to(device)
+
+
+def _for_student(config: Config, teacher: DensityModel) -> Config:
+    """The settings with the teacher's descriptor and target; `InputError` where they ask for others."""
+    own = {"descriptor": teacher.descriptor.settings(), "target": teacher.target.kind}
+    if "descriptor" in config.model_fields_set:
+        species = {"species": teacher.descriptor.species}
+        if descriptor_from_settings({**species, **config.descriptor}).settings() != own["descriptor"]:
+            raise InputError("the settings ask for another descriptor than the teacher's; leave it out")
+    if config.target not in ("auto", teacher.target.kind):
+        raise InputError(f"the teacher's target is {teacher.target.kind}; leave 'target' out")
+    return Config.model_validate({**config.model_dump(exclude_unset=True), **own})

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from nearsight.report import methods
-from nearsight.report.figures.layout import Figure, axis, label, layout, log_axis
+from nearsight.report.figures.layout import EXTRA, Figure, axis, label, layout, log_axis
 from nearsight.report.markup import VARIANT
 from nearsight.report.reading import Baseline, Run, SnapshotResult, Study
 from nearsight.report.summary import Group, Summary, fraction, has_correction
@@ -21,20 +21,24 @@ ENERGIES = {"Harris–Foulkes": False, "with second-order correction": True}
 
 
 def energy_figures(study: Study, summary: Summary) -> dict[str, Figure]:
-    """One figure a fraction kept; all points and superposed atoms stand beside in each.
+    """One figure a fraction kept and a model; all points and superposed atoms stand beside in each.
 
-    Where the corrected energy is known, each fraction has a second figure with it, on the same axis.
+    Where the corrected energy is known, each has a second figure with it, on the same axis.
     """
     kinds = ENERGIES if has_correction(study) else {"": False}
-    beside = [group for group in (summary.full,) if group]
-    models = {fraction(kept): [*beside, *summary.at(kept)] for kept in _headline_first(summary)}
     figures = {}
-    for name, groups in (models or {"all points": beside}).items():
-        drawn = {kind: _traces(study, groups, added) for kind, added in kinds.items()}
-        every = [trace for traces in drawn.values() for trace in traces]
-        for kind, traces in drawn.items():
-            if traces:
-                figures[VARIANT.join(filter(None, (name, kind)))] = _figure(traces, every, study, kinds[kind])
+    for setup in summary.setups:
+        beside = [group for group in (setup.full,) if group]
+        models = {fraction(kept): [*beside, *setup.at(kept)] for kept in setup.headline_first}
+        for name, groups in (models or {"all points": beside}).items():
+            if models and not any(g.energy or g.corrected_energy for g in groups if g not in beside):
+                continue
+            drawn = {kind: _traces(study, setup, groups, added) for kind, added in kinds.items()}
+            every = [trace for traces in drawn.values() for trace in traces]
+            for kind, traces in drawn.items():
+                if traces:
+                    key = VARIANT.join(filter(None, (name, kind, setup.name)))
+                    figures[key] = _figure(traces, every, study, kinds[kind])
     return figures
 
 
@@ -43,19 +47,16 @@ def energy_floor(study: Study) -> float:
     return _FLOOR * study.chemical_accuracy_ha
 
 
-def _traces(study: Study, groups: list[Group], corrected: bool) -> list[Figure]:
-    found = [
-        _trace(g.look, g.name, [(r, run.seed) for run in g.runs for r in _results(run)], corrected)
-        for g in groups
-    ]
+def _traces(study: Study, summary: Summary, groups: list[Group], corrected: bool) -> list[Figure]:
+    found = []
+    for g in groups:
+        results = [(r, run.seed) for run in g.runs for r in _results(run)]
+        extra = {} if g.is_full or g.label in summary.first_labels else EXTRA
+        found.append([t | extra for t in _trace(g.look, g.name, results, corrected)])
     if any(found):
         nothing = [(r, None) for r in _results(study.baseline)] if study.baseline else []
         found.append(_trace(methods.SUPERPOSED, methods.SUPERPOSED.name, nothing, corrected))
     return [trace for traces in found for trace in traces]
-
-
-def _headline_first(summary: Summary) -> list[float]:
-    return sorted(summary.fractions, key=lambda kept: kept != summary.headline_fraction)
 
 
 def _results(part: Run | Baseline) -> list[SnapshotResult]:

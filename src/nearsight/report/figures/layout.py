@@ -13,6 +13,8 @@ Figure = dict[str, Any]
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 #: above the plot, so that it never meets an axis title
 LEGEND: Figure = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
+#: in a trace that is drawn once the reader asks for all methods (see plots.js)
+EXTRA: Figure = {"meta": {"extra": True}}
 _LINE = "#dfe4ea"
 _STEPS = (1, 1.5, 2, 3, 5, 7)
 
@@ -44,10 +46,16 @@ def layout(x: Figure, y: Figure, **settings: Any) -> Figure:
         "font": {"family": FONT, "size": 13, "color": INK},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "#ffffff",
-        "margin": {"l": 60, "r": 16, "t": 16, "b": 52},
+        "margin": {"l": 60, "r": 44, "t": 16, "b": 52},
         "hoverlabel": {"bgcolor": "#ffffff", "bordercolor": "#c6ced8", "font": {"color": INK, "size": 13}},
         "legend": LEGEND,
-        "modebar": {"bgcolor": "rgba(255,255,255,0.8)", "color": "#9aa5b1", "activecolor": MUTED},
+        # upright in the right margin, where it meets no legend
+        "modebar": {
+            "orientation": "v",
+            "bgcolor": "rgba(255,255,255,0.8)",
+            "color": "#9aa5b1",
+            "activecolor": MUTED,
+        },
         "xaxis": x,
         "yaxis": y,
         **settings,
@@ -66,6 +74,13 @@ def log_axis(title: str, values: Iterable[float], pad: float = 1.15, **settings:
         ticktext=[f"{t:.6g}" for t in ticks],
         **settings,
     )
+
+
+def log_range(values: Iterable[float], decades: float = 3.0) -> list[float]:
+    """The positive values, none lower than some decades below the largest: a lucky zero spoils no axis."""
+    values = list(values)
+    floor = max(values) / 10.0**decades
+    return [max(v, floor) for v in values]
 
 
 def log_ticks(low: float, high: float) -> list[float]:

@@ -1,6 +1,7 @@
 """Validation error against optimiser steps."""
 
-from nearsight.report.figures.layout import Figure, axis, label, layout, log_axis
+from nearsight.report.figures.layout import EXTRA, Figure, axis, label, layout, log_axis
+from nearsight.report.markup import VARIANT
 from nearsight.report.summary import Group, Summary, fraction
 
 #: curves of more points are drawn without marks, which would hide each other
@@ -8,17 +9,21 @@ _MOST_MARKS = 30
 
 
 def learning_figures(summary: Summary) -> dict[str, Figure]:
-    """One figure a fraction kept, with the full data in each; only runs that kept a history."""
-    full = _traces(summary.full) if summary.full else []
-    fractions = sorted(summary.fractions, key=lambda kept: kept != summary.headline_fraction)
+    """One figure a fraction kept and a model, with the full data in each; only runs that kept a history."""
     figures = {}
-    for kept in fractions:
-        traces = [*full, *(t for group in summary.at(kept) for t in _traces(group))]
-        if traces:
-            figures[fraction(kept)] = _figure(traces)
-    if not figures and full:
-        figures["all points"] = _figure(full)
+    for setup in summary.setups:
+        full = _traces(setup.full) if setup.full else []
+        for kept in setup.headline_first:
+            traces = [t | _extra(g, setup) for g in setup.at(kept) for t in _traces(g)]
+            if full or traces:
+                figures[VARIANT.join(filter(None, (fraction(kept), setup.name)))] = _figure([*full, *traces])
+        if full and not setup.fractions:
+            figures[VARIANT.join(filter(None, ("all points", setup.name)))] = _figure(full)
     return figures
+
+
+def _extra(group: Group, summary: Summary) -> Figure:
+    return {} if group.label in summary.first_labels else EXTRA
 
 
 def _traces(group: Group) -> list[Figure]:
@@ -31,7 +36,11 @@ def _traces(group: Group) -> list[Figure]:
             "name": label(group.name),
             "legendgroup": label(group.name),
             "showlegend": i == 0,
-            "line": {"color": group.look.colour, "width": 2 if i == 0 else 1.2},
+            "line": {
+                "color": group.look.colour,
+                "width": 2 if i == 0 else 1.2,
+                "dash": group.look.dash,
+            },
             "marker": {"symbol": group.look.symbol, "size": 5},
             "opacity": 1 if i == 0 else 0.65,
             "text": [f"{label(group.name)}, seed {run.seed}"] * len(run.history.step),
