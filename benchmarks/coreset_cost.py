@@ -23,7 +23,7 @@ import nearsight as ns
 from nearsight.coreset import Candidates, Importance
 from nearsight.inference.predictor import predict_density
 from nearsight.metrics.density import density_errors
-from nearsight.networks import GaussianProcessSettings
+from nearsight.networks import GaussianProcessSettings, LinearSettings
 from nearsight.networks.protocol import NetworkSettings
 from nearsight.provenance import generator, machine, to_plain
 from nearsight.training import TrainSettings, describe_points, score_dataset
@@ -138,8 +138,15 @@ def variants(
         ways[f"1 % importance, one cycle of {steps}"] = lambda seed, cycle=cycle: bench.importance(
             seed, cycle
         )
-    process = GaussianProcessSettings()
-    ways["1 % random, Gaussian process"] = lambda seed: bench.random(seed, base, process)
+    fitted: dict[str, NetworkSettings] = {
+        "Gaussian process": GaussianProcessSettings(),
+        "Gaussian process, 1,000 inducing points, metric on 2,000": GaussianProcessSettings(
+            inducing=1000, metric_on=2000
+        ),
+        "linear, degree 2": LinearSettings(),
+    }
+    for name, network in fitted.items():
+        ways[f"1 % random, {name}"] = lambda seed, network=network: bench.random(seed, base, network)
     return ways
 
 
@@ -152,7 +159,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, help="training settings (YAML), as for nearsight train")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--patience", type=int, default=5, help="epochs without a lower validation error")
+    parser.add_argument("--patience", type=int, default=10, help="epochs without a lower validation error")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
