@@ -118,7 +118,9 @@ def energies(study: dict[str, Any]) -> Iterable[str]:
     groups: dict[tuple[str, float, str], list[dict[str, Any]]] = {}
     for run in study["runs"]:
         if run["energy_error_ha_per_atom"] is not None:
-            groups.setdefault((run["model"], run["kept"], run["label"]), []).append(run)
+            groups.setdefault((f"{run['model']}, {run['schedule']}", run["kept"], run["label"]), []).append(
+                run
+            )
     for (model, kept, label), group in sorted(groups.items(), key=lambda g: (g[0][0], -g[0][1])):
         special = [abs(s["energy_error_ha_per_atom"]) for run in group for s in run["generality"]]
         corrected = [run["corrected_energy_error_ha_per_atom"] for run in group]
@@ -135,15 +137,15 @@ def generality(study: dict[str, Any]) -> Iterable[str]:
     rows: dict[tuple[str, float, str], dict[str, list[float]]] = {}
     for run in study["runs"]:
         for snapshot in run["generality"]:
-            key = (run["model"], run["kept"], run["label"])
+            key = (f"{run['model']}, {run['schedule']}", run["kept"], run["label"])
             rows.setdefault(key, {}).setdefault(snapshot["trajectory"], []).append(snapshot["nrmse_percent"])
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
     for key, row in rows.items():
-        if key[2] == "all":
+        if key[2] == "all" and not full:
             full = {name: float(np.mean(row[name])) for name in names}
     yield from header("model", "kept", "chosen by", *names)
     for (model, kept, label), row in sorted(rows.items(), key=lambda r: (r[0][0], -r[0][1])):
-        if label in ("all", "random", "ccs", "grand", "importance", "strata"):
+        if label in ("all", "random", "ccs", "ccs β=0.1", "grand", "importance"):
             cells = " | ".join(
                 f"{np.mean(row[n]):.3f} ({np.mean(row[n]) / full.get(n, np.nan):.2f})" for n in names
             )

@@ -101,6 +101,9 @@ def test_what_is_shown_of_a_large_study_is_little() -> None:
     assert shown == ["all-1-s7"] + [
         f"{la}-{k}-s7" for k in ("0.1", "0.02") for la in ("random", "ccs", "el2n")
     ]
+    # the first seed of a method that is worse on average
+    lucky = errors | {f"grand-{k}-s7": 0.5 for k in ("0.1", "0.02")}
+    assert [run.id for run in runs_to_show(runs, lucky)] == shown
     small = plans(methods=["random"], keep=keep)
     assert len(runs_to_show(small.full() + stage(small), {})) == 5
 

@@ -121,7 +121,7 @@ _KNOWN = {
         "D-optimal",
         "#0f4f18",
         "hexagram",
-        "points that together settle a linear model in the last layer best",
+        "points that together settle a linear model of the features best",
         "chosen by D-optimal design",
     ),
 }

@@ -77,15 +77,15 @@ def runs_to_show(runs: Sequence[Run], errors: Mapping[str, float | None]) -> lis
     """The runs whose densities are kept to look at.
 
     First seed, model and schedule: all of them where they are few, else the full data and, at the fractions
-    nearest to 10 % and 1 %, random, CCS and the method of lowest validation error.
+    nearest to 10 % and 1 %, random, CCS and the method of lowest validation error over its seeds.
     """
+    best = best_by_cell(runs, errors)
     first = runs[0]
     runs = [r for r in runs if (r.seed, r.model, r.schedule) == (first.seed, first.model, first.schedule)]
     if len(runs) <= _SHOWN:
         return runs
     fractions = sorted({run.keep for run in runs if run.method is not None})
     near = {min(fractions, key=lambda keep: abs(np.log(keep / aim))) for aim in (0.1, 0.01)}
-    best = best_by_cell(runs, errors)
     return [
         run
         for run in runs
