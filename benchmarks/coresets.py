@@ -37,6 +37,7 @@ def run_all(material: str, out: Path, jobs: int) -> None:
 
 def tables(study: dict[str, Any]) -> Iterable[str]:
     """What docs/coresets.md shows, as Markdown."""
+    yield from summary(study)
     yield from errors(study)
     yield from paired(study)
     yield from energies(study)
@@ -45,6 +46,52 @@ def tables(study: dict[str, Any]) -> Iterable[str]:
     facts = study["data_facts"]
     yield f"\nintrinsic dimension {facts['intrinsic_dimension']}"
     yield f"error correlation {facts['error_correlation']}"
+
+
+def summary(study: dict[str, Any]) -> Iterable[str]:
+    """One row a method under the network and equal steps: e/f, x/f, and the paired difference from random."""
+    excess = {(e["label"], e["kept"]): e for e in study["excess"] if _main(e)}
+    against = {(e["label"], e["kept"]): e for e in study["paired"] if _main(e) and e["against"] == "random"}
+    kept = (0.1, 0.01, 0.001)
+    labels = {label for label, fraction in excess if fraction in kept and label != "all"}
+    order = sorted(labels, key=lambda la: excess[la, 0.01]["e_over_f"])
+    coverage = {
+        run["label"]: run["coverage"]["mean"]
+        for run in study["runs"]
+        if run["coverage"] and run["kept"] == 0.01
+    }
+    yield from header(
+        "method",
+        "10 %: e/f",
+        "1 %: e/f (x/f)",
+        "against random, % of f",
+        "0.1 %: e/f (x/f)",
+        "against random, % of f",
+        "AUC_pr at 1 %",
+    )
+    for label in order:
+        cells = [_ratio(excess.get((label, 0.1)), short=True)]
+        for fraction in kept[1:]:
+            cells.append(_ratio(excess.get((label, fraction))))
+            entry = against.get((label, fraction))
+            cells.append(
+                "–"
+                if entry is None
+                else f"{entry['mean_difference_percent']:+.1f} ± {entry['standard_error_percent']:.1f}, "
+                f"{entry['wins']} of {entry['n_pairs']}"
+            )
+        yield f"| {label} | " + " | ".join(cells) + f" | {coverage.get(label, float('nan')):.2f} |"
+
+
+def _main(entry: dict[str, Any]) -> bool:
+    return (entry["model"], entry["schedule"]) == ("mlp", "steps")
+
+
+def _ratio(entry: dict[str, Any] | None, *, short: bool = False) -> str:
+    if entry is None:
+        return "–"
+    ratio = f"{entry['e_over_f']:.3f}"
+    return ratio if short else f"{ratio} ({entry['x_over_f']:.2f})"
 
 
 def errors(study: dict[str, Any]) -> Iterable[str]:

@@ -107,6 +107,7 @@ def _model(path: Path) -> dict[str, Any]:
         **_notes(model.elements),
         "descriptor": model.descriptor.name,
         "features": model.descriptor.n_features,
+        "network": str(model.network.settings.as_dict()["network"]),
         "target": model.target.kind,
         "spacing (bohr)": model.spacing,
         "training points": training.get("points"),
