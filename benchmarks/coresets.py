@@ -76,7 +76,7 @@ def summary(study: dict[str, Any]) -> Iterable[str]:
             entry = against.get((label, fraction))
             cells.append(
                 "–"
-                if entry is None
+                if entry is None or label == "random"
                 else f"{entry['mean_difference_percent']:+.1f} ± {entry['standard_error_percent']:.1f}, "
                 f"{entry['wins']} of {entry['n_pairs']}"
             )

@@ -12,7 +12,12 @@ def prune(
     data: Annotated[Path, typer.Argument(help="Data set (.zarr).")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Coreset to write (.zarr).")],
     method: Annotated[
-        str, typer.Option("--method", help="random, ccs, importance, k_centre …: any selection method.")
+        str,
+        typer.Option(
+            "--method",
+            help="random, importance, ccs, grand, el2n, density, k_centre, facility, herding, dual, strata, "
+            "snapshots, d_optimal, or a plug-in's.",
+        ),
     ] = "random",
     keep: Annotated[float, typer.Option("--keep", help="Fraction of the training points kept.")] = 0.01,
     config: Annotated[Path | None, typer.Option("--config", help="Training settings (YAML).")] = None,
@@ -35,6 +40,7 @@ def prune(
         {
             "method": result.method,
             "points kept": f"{result.n_points:,} of {result.n_available:,}",
+            "describing": f"{result.seconds['describe']:.1f} s",
             "scoring": f"{result.seconds['scoring']:.1f} s",
             "selection": f"{result.seconds['selection']:.1f} s",
             **{f"note {i + 1}": note for i, note in enumerate(result.notes)},
