@@ -229,3 +229,10 @@ def test_a_run_that_fails_is_named_and_the_others_are_kept(data: Dataset, tmp_pa
     with pytest.raises(InputError, match=r"hopeless-0.5-s0: .*lower beta"):
         run_study(data, tmp_path, config)
     assert json.loads((tmp_path / "runs/all-1-s0.json").read_text())["n_points"] == 3 * 1320
+
+
+def test_an_unknown_trajectory_is_named_before_any_work(data: Dataset, tmp_path: Path) -> None:
+    config = StudyConfig.model_validate({"generality": ["strang"], "train": TRAIN})
+    with pytest.raises(InputError, match=r"no test trajectory 'strang'; .* has .*strange"):
+        run_study(data, tmp_path / "study", config)
+    assert not (tmp_path / "study").exists()

@@ -17,7 +17,7 @@ import torch
 
 from nearsight.engines.protocol import Engine
 from nearsight.engines.resources import with_threads
-from nearsight.errors import StoreError
+from nearsight.errors import InputError, StoreError
 from nearsight.progress import Progress, silent
 from nearsight.provenance import machine, software, to_plain
 from nearsight.store import Dataset
@@ -103,6 +103,8 @@ def run_study(
     ------
     StoreError
         No test snapshots.
+    InputError
+        A trajectory under ``generality`` that is not among the tested ones.
     NearsightError
         A run failed; what the others gave is kept.
     """
@@ -111,6 +113,11 @@ def run_study(
     config = config or StudyConfig()
     if not dataset.snapshots("test"):
         raise StoreError(f"{dataset.path} has no test snapshots; a study needs whole trajectories held out")
+    tested = sorted(name for name, split in dataset.trajectories().items() if split == "test")
+    if unknown := [name for name in config.generality if name not in tested]:
+        raise InputError(
+            f"generality: no test trajectory '{unknown[0]}'; {dataset.path} has {', '.join(tested)}"
+        )
     plan = make_plan(config.train, species_of(dataset), has_atoms=bool(dataset.radial), device=device)
     threads = None if jobs is None and scheduler is None else plan.training.threads or 1
     plan = replace(plan, training=replace(plan.training, threads=threads or plan.training.threads))
