@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+from html import unescape
 from itertools import combinations
 
 import numpy as np
@@ -489,3 +490,17 @@ def test_a_page_holds_only_so_many_densities(benchmark):
     assert kept == [name for name in runs if name in kept]
     found = [next(r for r in benchmark["runs"] if r["id"] == name) for name in kept]
     assert {r["label"] for r in found} == {"all", "importance (leverage)"}
+
+
+@pytest.mark.parametrize("models", [{("mlp", "steps")}, None])
+def test_the_buttons_that_are_pressed_first_name_a_figure(benchmark, write, tmp_path, models):
+    if models:  # a study of one model, as the demo's
+        for part in ("runs", "paired", "excess"):
+            benchmark[part] = [e for e in benchmark[part] if (e["model"], e["schedule"]) in models]
+    page = write_report(write(benchmark, tmp_path), tmp_path / "page.html").read_text(encoding="utf-8")
+    figures = json.loads(re.search(r'<script[^>]*id="figures"[^>]*>(.*?)</script>', page, re.S)[1])
+    panels = re.findall(r'data-figure="([^"]+)">(.*?)<div class="plot"', page, re.S)
+    assert {name for name, _ in panels} == set(figures) >= {"paired", "pruning"}
+    for name, buttons in panels:
+        pressed = re.findall(r'data-variant="([^"]*)" aria-pressed="true"', buttons)
+        assert unescape(" · ".join(pressed)) in figures[name], name

@@ -3,6 +3,7 @@
 import pytest
 
 from nearsight.errors import InputError
+from nearsight.workflows.building import network_settings
 from nearsight.workflows.config import StudyConfig, read_yaml
 
 
@@ -92,3 +93,12 @@ def test_epochs_of_the_training_settings_are_a_schedule(tmp_path):
     both = read(tmp_path, "schedules: [steps, epochs]\ntrain: {training: {epochs: 5}}")
     assert (both.schedules, both.epochs) == (("steps", "epochs"), 5)
     assert read(tmp_path, "keep: [0.1]").schedules == ("steps",)
+
+
+def test_a_value_of_the_wrong_type_is_shown() -> None:
+    with pytest.raises(
+        InputError, match=r"'network' settings: a value has the wrong .*'inducing': 'many'"
+    ):
+        network_settings({"name": "gaussian_process", "inducing": "many"})
+    with pytest.raises(InputError, match=r"'network' settings: got an unexpected keyword argument 'widht'"):
+        network_settings({"name": "mlp", "widht": 3})

@@ -26,7 +26,7 @@ def comparison_section(study: Study, summary: Summary, figures: Figures) -> str:
     body = ""
     if variants:
         figures["paired"] = variants
-        labels = ["Difference", "Points kept", *(["Model"] if summary.others else [])]
+        labels = ["Difference", "Points kept", "Model"]
         rows = max(len(f["data"]) for f in variants.values())
         body = figure("paired", choices(labels, variants), _paired_caption(), 110 + 30 * rows)
         tables = _for_each_setup(summary, lambda s: paired_table(study, s))

@@ -15,6 +15,8 @@ def build(kind: type[Any], settings: Mapping[str, Any], where: str) -> Any:
     except TypeError as error:
         known = ", ".join(getattr(kind, "__dataclass_fields__", {}))
         detail = str(error).replace(f"{kind.__name__}.__init__() ", "")
+        if "__init__" not in str(error):  # a comparison inside: the key is right, its value is not
+            detail = f"a value has the wrong type ({detail}); given: {dict(settings)}"
         raise InputError(f"'{where}' settings: {detail}; known settings: {known}") from None
 
 
