@@ -96,9 +96,7 @@ def test_epochs_of_the_training_settings_are_a_schedule(tmp_path):
 
 
 def test_a_value_of_the_wrong_type_is_shown() -> None:
-    with pytest.raises(
-        InputError, match=r"'network' settings: a value has the wrong .*'inducing': 'many'"
-    ):
+    with pytest.raises(InputError, match=r"'network' settings: a value has the wrong .*'inducing': 'many'"):
         network_settings({"name": "gaussian_process", "inducing": "many"})
     with pytest.raises(InputError, match=r"'network' settings: got an unexpected keyword argument 'widht'"):
         network_settings({"name": "mlp", "widht": 3})
