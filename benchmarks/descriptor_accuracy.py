@@ -21,6 +21,7 @@ DESCRIPTORS = {
     "power_spectrum, 6 6 6 6": {"name": "power_spectrum", "channels": [6, 6, 6, 6]},
     "local_frame, M = 16": {"name": "local_frame", "n_neighbours": 16},
     "local_frame, M = 24": {"name": "local_frame", "n_neighbours": 24},
+    "scalar_products, default": {"name": "scalar_products"},
 }
 
 

@@ -1,4 +1,4 @@
-"""Points a second of both descriptors on 32-atom aluminium, on one thread or more.
+"""Points a second of the descriptors on 32-atom aluminium, on one thread or more.
 
     python benchmarks/descriptors.py [--shape 48] [--threads 1] [--repeats 5]
 
@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from ase.build import bulk
 
-from nearsight.descriptors import LocalFrame, PowerSpectrum, evaluate
+from nearsight.descriptors import LocalFrame, PowerSpectrum, ScalarProducts, evaluate
 from nearsight.descriptors.protocol import Descriptor
 from nearsight.grid import UniformGrid
 from nearsight.provenance import machine
@@ -60,6 +60,9 @@ def main() -> None:
         "power_spectrum, 6 channels, l ≤ 3": PowerSpectrum([13], channels=(6, 6, 6, 6)),
         "local_frame, M = 16": LocalFrame([13], 16),
         "local_frame, M = 24": LocalFrame([13], 24),
+        "scalar_products, default": ScalarProducts([13]),
+        "scalar_products, distances alone": ScalarProducts([13], n_angular=0),
+        "scalar_products, 16, 8, 6": ScalarProducts([13], 16, 8, 6),
     }
     print(f"{structure}, {grid.n_points} points, {options.threads} thread(s), {machine()['processor']}")
     print(f"{'descriptor':36}{'features':>9}{'points/s':>12}{'random order':>14}")

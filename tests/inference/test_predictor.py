@@ -1,5 +1,7 @@
 """Prediction of whole densities: blocks, electron count, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from nearsight.errors import GridMismatchError, InputError, UnknownElementError
 from nearsight.grid import UniformGrid
 from nearsight.inference import describe_grid, predict_density, predict_described
 from nearsight.model import DensityModel, FeatureScaler, Target
-from nearsight.networks import MLPSettings
+from nearsight.networks import Ensemble, EnsembleSettings, MLPSettings
 from nearsight.structure import Structure
 
 
@@ -69,6 +71,59 @@ def test_negative_values_are_clipped_and_reported() -> None:
     assert prediction.clipped_charge > 0.1
     assert prediction.density.values.min() == 0.0
     assert prediction.density.integrate() == pytest.approx(15.0, rel=1e-12)
+
+
+def make_uncertain(kind: str = "difference") -> DensityModel:
+    """Two members that disagree, and a noise that only the calibration knows."""
+    model, settings = make_model(kind, scale=0.05), EnsembleSettings(2, {"width": 8, "depth": 1})
+    network = settings.build(model.network.n_inputs, torch.Generator().manual_seed(0))
+    assert isinstance(network, Ensemble)
+    return replace(model, network=network, calibration={"epistemic": 4.0, "noise": 0.01})
+
+
+@pytest.mark.parametrize("kind", ["difference", "total"])
+def test_uncertainty_comes_with_the_same_density(kind: str) -> None:
+    model, structure = make_uncertain(kind), make_structure()
+    plain = predict_density(model, structure, GRID, precision="float32", threads=1, block=500)
+    assert plain.aleatoric is None
+    assert plain.epistemic is None
+    described = describe_grid(model.descriptor, structure, GRID, model.radial, threads=1, block=500)
+    found = predict_density(
+        model, structure, GRID, uncertainty=True, precision="float32", threads=1, block=500
+    )
+    again = predict_described(model, described, uncertainty=True, precision="float32", block=500)
+    raw = model.predict_uncertain_points(described.features, described.rho_saed, precision="float32")
+    for prediction in (found, again):
+        np.testing.assert_array_equal(prediction.density.values, plain.density.values)
+        assert prediction.aleatoric is not None
+        assert prediction.epistemic is not None
+        np.testing.assert_allclose(prediction.aleatoric.values, 0.05 * 0.1 * prediction.factor, rtol=1e-5)
+        epistemic = prediction.epistemic.values.ravel()
+        np.testing.assert_allclose(epistemic, raw.epistemic * prediction.factor, rtol=1e-3, atol=1e-7)
+        assert epistemic.max() > 3 * epistemic.min() > 0
+    assert found.factor != 1.0
+
+
+def test_deviations_are_not_clipped_with_the_density() -> None:
+    found = predict_density(
+        replace(make_uncertain(), target=Target("difference", 0.0, 0.2)),
+        make_structure(),
+        GRID,
+        uncertainty=True,
+    )
+    zero = found.density.values == 0
+    assert zero.any()
+    assert found.aleatoric is not None
+    assert found.aleatoric.values[zero].min() > 0
+
+
+def test_uncertainty_is_refused_where_none_is_known() -> None:
+    structure, model = make_structure(), make_model()
+    with pytest.raises(InputError, match="states no uncertainty"):
+        predict_density(model, structure, GRID, uncertainty=True)
+    described = describe_grid(model.descriptor, structure, GRID, model.radial)
+    with pytest.raises(InputError, match="states no uncertainty"):
+        predict_described(model, described, uncertainty=True)
 
 
 def test_progress_reaches_the_last_point() -> None:

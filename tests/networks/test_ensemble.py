@@ -4,15 +4,35 @@ import pytest
 import torch
 
 from nearsight.errors import InputError, ModelFileError, UnknownNameError
-from nearsight.networks import EnsembleSettings, MLPSettings, UncertainNetwork, network_from_settings
+from nearsight.networks import (
+    Ensemble,
+    EnsembleSettings,
+    LastLayer,
+    LastLayerSettings,
+    MLPSettings,
+    UncertainNetwork,
+    network_from_settings,
+)
 from nearsight.networks.conformance import check_network
 
 MEMBER = {"name": "mlp", "width": 8, "depth": 1}
 
 
-def build(members: int, seed: int = 0) -> UncertainNetwork:
+def build(members: int, seed: int = 0) -> Ensemble:
     network = EnsembleSettings(members, MEMBER).build(5, torch.Generator().manual_seed(seed))
     assert isinstance(network, UncertainNetwork)
+    return network
+
+
+def certain(members: int) -> Ensemble:
+    """Members that each know their own uncertainty, none the same."""
+    network = EnsembleSettings(members, {"name": "last_layer", "inner": MEMBER}).build(
+        5, torch.Generator().manual_seed(0)
+    )
+    for k, member in enumerate(network.members):
+        assert isinstance(member, LastLayer)
+        member.set_precision((k + 1) * torch.eye(9).double())
+        member.set_noise(torch.full((9,), 0.1 * (k + 1)).double(), -3.0, 3.0)
     return network
 
 
@@ -36,18 +56,61 @@ def test_settings_are_spelled_out() -> None:
 
 def test_mean_and_spread_of_the_members() -> None:
     network = build(3)
-    outputs = torch.stack([member.predict(x()) for member in network.members])  # type: ignore[attr-defined]
+    outputs = torch.stack([member.predict(x()) for member in network.members])
     assert float(outputs.std(0).min()) > 0
     torch.testing.assert_close(network.predict(x()), outputs.sum(0) / 3)
     spread = ((outputs - outputs.mean(0)) ** 2).sum(0) / 2
-    torch.testing.assert_close(network.variance(x()), spread)
+    found = network.moments(x())
+    assert torch.equal(found.mean, network.predict(x()))
+    torch.testing.assert_close(found.epistemic, spread)
+    assert float(found.aleatoric.abs().max()) == 0
+
+
+def test_variances_of_the_members_are_those_of_their_mixture() -> None:
+    """Against draws: a member at random, its mean at random, and a value at random around that."""
+    network, point = certain(3), x()[:1]
+    found = network.moments(point)
+    own = [member.moments(point) for member in network.members]  # type: ignore[attr-defined]
+    generator = torch.Generator().manual_seed(1)
+    which = torch.randint(3, (400_000,), generator=generator)
+    mean, aleatoric, epistemic = (torch.cat([m[k] for m in own])[which] for k in range(3))
+    drawn = mean + epistemic.sqrt() * torch.randn(400_000, generator=generator)
+    # the spread of three means counts as that of a sample
+    biased = torch.cat([m.mean for m in own]).var(unbiased=False) / torch.cat([m.mean for m in own]).var()
+    spread = float(found.epistemic) - float(torch.cat([m.epistemic for m in own]).mean())
+    expected = float(found.epistemic) - spread * float(1 - biased)
+    assert float(drawn.var()) == pytest.approx(expected, rel=0.02)
+    assert float(found.aleatoric) == pytest.approx(float(aleatoric.mean()), rel=0.02)
+    assert float(found.aleatoric) > 0.1
+
+
+def test_a_single_member_knows_what_it_knows_by_itself() -> None:
+    network = certain(1)
+    assert network.knows_uncertainty
+    for one, other in zip(network.moments(x()), network.members[0].moments(x()), strict=True):  # type: ignore[attr-defined]
+        assert torch.equal(one, other)
+
+
+def test_fine_tuned_members_are_copies() -> None:
+    network = build(2)
+    copy = network.fine_tuned(1)
+    assert network.n_layers == 2
+    assert torch.equal(copy.predict(x()), network.predict(x()))
+    assert copy.members[0] is not network.members[0]
+    processes = EnsembleSettings(2, {"name": "gaussian_process"}).build(5)
+    assert processes.n_layers == 0
+    with pytest.raises(InputError, match="cannot be fine-tuned"):
+        processes.fine_tuned(0)
+    assert LastLayerSettings(MEMBER).build(5).n_layers == 2
 
 
 def test_an_ensemble_of_one_is_that_network() -> None:
     network = build(1)
     alone = MLPSettings(width=8, depth=1).build(5, torch.Generator().manual_seed(0))
     assert torch.equal(network.predict(x()), alone.predict(x()))
-    assert float(network.variance(x()).abs().max()) == 0
+    assert not network.knows_uncertainty
+    with pytest.raises(InputError, match="states no uncertainty"):
+        network.moments(x())
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Gaussian process: analytic limits, brute-force twins, and a likelihood that finds what made the data."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -71,8 +73,11 @@ def test_mean_and_variance_equal_the_textbook(name: str) -> None:
     amplitude = t @ np.linalg.solve(covariance, t) / weight.sum()
     variance = amplitude * (prior - np.einsum("ij,ji->i", cross, np.linalg.solve(covariance, cross.T)))
     np.testing.assert_allclose(found.predict(torch.from_numpy(fresh)), mean, atol=1e-5)
-    np.testing.assert_allclose(found.variance(torch.from_numpy(fresh)), variance, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(
+        found.moments(torch.from_numpy(fresh)).epistemic, variance, rtol=1e-3, atol=1e-6
+    )
     assert variance.min() > 1e-5
+    np.testing.assert_allclose(found.moments(torch.from_numpy(fresh)).aleatoric, 1e-2 * amplitude, rtol=1e-5)
 
 
 def test_it_interpolates_as_the_noise_vanishes() -> None:
@@ -81,7 +86,7 @@ def test_it_interpolates_as_the_noise_vanishes() -> None:
     for noise in (1e-1, 1e-4, 1e-8):
         found = fit(settings(noise=noise, store_variance=True), FitData.of(x, t))
         errors.append(np.abs(found.predict(torch.from_numpy(x)).numpy() - t).max())
-        spreads.append(float(found.variance(torch.from_numpy(x)).max()))
+        spreads.append(float(found.moments(torch.from_numpy(x)).epistemic.max()))
     assert errors[0] > 10 * errors[2] > 0
     assert errors == sorted(errors, reverse=True)
     assert errors[2] < 1e-3
@@ -94,7 +99,7 @@ def test_far_from_all_points_it_knows_nothing() -> None:
     far = torch.full((1, 3), 100.0)
     amplitude = float(found.tensors()["variance.amplitude"])
     assert float(found.predict(far)) == pytest.approx(0, abs=1e-4)
-    assert float(found.variance(far)) == pytest.approx(amplitude)
+    assert float(found.moments(far).epistemic) == pytest.approx(amplitude)
     assert amplitude > 0.1
 
 
@@ -127,7 +132,9 @@ def test_weight_two_is_the_point_twice(given: dict[str, object]) -> None:
     one = fit(chosen, FitData.of(x, t, times.astype(float)))
     two = fit(chosen, FitData.of(x[kept], t[kept]))
     np.testing.assert_allclose(one.predict(fresh), two.predict(fresh), atol=1e-5)
-    np.testing.assert_allclose(one.variance(fresh), two.variance(fresh), rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(
+        one.moments(fresh).epistemic, two.moments(fresh).epistemic, rtol=1e-3, atol=1e-6
+    )
     even = fit(chosen, FitData.of(x, t, (times > 0).astype(float))).predict(fresh)
     assert (one.predict(fresh) - even).abs().max() > 1e-3
 
@@ -229,6 +236,31 @@ def test_the_metric_finds_the_directions_that_matter() -> None:
     assert errors[1] < 0.5 * errors[0]
 
 
+def test_repeated_points_count_as_many_as_are_independent() -> None:
+    x, t = points(60)
+    fresh, chosen = torch.from_numpy(points(50, seed=1)[0]), settings(store_variance=True)
+    repeated = FitData.of(np.repeat(x, 4, axis=0), np.repeat(t, 4))
+    one = fit(chosen, FitData.of(x, t)).moments(fresh).epistemic
+    four = fit(chosen, repeated).moments(fresh).epistemic
+    counted = fit(chosen, replace(repeated, n_effective=60.0)).moments(fresh).epistemic
+    assert float((four / one).median()) < 0.6
+    # the amplitude itself is of all points
+    torch.testing.assert_close(counted / counted.max(), one / one.max(), rtol=1e-3, atol=1e-6)
+
+
+def test_a_file_of_before_the_noise_was_stored_still_opens() -> None:
+    x, t = points()
+    found = fit(settings(store_variance=True), FitData.of(x, t))
+    old = {name: tensor for name, tensor in found.tensors().items() if name != "variance.noise"}
+    opened = settings(store_variance=True).build(3)
+    opened.load_tensors(old)
+    one, two = (network.moments(torch.from_numpy(x)) for network in (found, opened))
+    assert torch.equal(one.epistemic, two.epistemic)
+    assert torch.equal(one.mean, two.mean)
+    assert float(two.aleatoric.max()) == 0
+    assert float(one.aleatoric.min()) > 0
+
+
 def test_a_constant_target_is_no_trouble() -> None:
     x, _ = points()
     found = fit(GaussianProcessSettings(), FitData.of(x, np.zeros(len(x))))
@@ -263,7 +295,8 @@ def test_variance_must_be_asked_for_and_tensors_must_fit() -> None:
     x, t = points()
     found = fit(settings(), FitData.of(x, t))
     with pytest.raises(InputError, match="store_variance: true"):
-        found.variance(torch.from_numpy(x))
+        found.moments(torch.from_numpy(x))
+    assert not found.knows_uncertainty
     with pytest.raises(ModelFileError, match="does not fit"):
         settings().build(4).load_tensors(found.tensors())
     with pytest.raises(ModelFileError, match="do not fit"):

@@ -6,9 +6,14 @@ import typer
 
 from nearsight import __version__
 from nearsight.cli import (
+    acquire,
+    active_learn,
+    compare_cells,
+    converge,
     demo,
     energy,
     evaluate,
+    finetune,
     import_,
     info,
     label,
@@ -53,9 +58,14 @@ for _name, _command in (
     ("info", info.info),
     ("prune", prune.prune),
     ("train", train.train),
+    ("finetune", finetune.finetune),
     ("evaluate", evaluate.evaluate),
     ("predict", predict.predict),
     ("energy", energy.energy),
+    ("converge", converge.converge),
+    ("compare-cells", compare_cells.compare_cells),
+    ("acquire", acquire.acquire),
+    ("active-learn", active_learn.active_learn),
     ("study", study.study),
     ("report", report.report),
 ):

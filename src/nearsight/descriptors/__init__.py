@@ -5,6 +5,7 @@ from nearsight.descriptors.local_frame import LocalFrame
 from nearsight.descriptors.power_spectrum import PowerSpectrum
 from nearsight.descriptors.protocol import Descriptor, Evaluator
 from nearsight.descriptors.registered import DESCRIPTORS, descriptor_from_settings
+from nearsight.descriptors.scalar_products import ScalarProducts
 
 __all__ = [
     "DESCRIPTORS",
@@ -12,6 +13,7 @@ __all__ = [
     "Evaluator",
     "LocalFrame",
     "PowerSpectrum",
+    "ScalarProducts",
     "descriptor_from_settings",
     "evaluate",
 ]

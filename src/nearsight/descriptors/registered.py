@@ -7,6 +7,7 @@ from typing import Any
 from nearsight.descriptors.local_frame import LocalFrame
 from nearsight.descriptors.power_spectrum import PowerSpectrum
 from nearsight.descriptors.protocol import Descriptor
+from nearsight.descriptors.scalar_products import ScalarProducts
 from nearsight.errors import InputError
 from nearsight.registry import Registry
 
@@ -15,6 +16,7 @@ DESCRIPTORS: Registry[Callable[..., Descriptor]] = Registry("descriptor", "nears
 
 DESCRIPTORS.register("power_spectrum")(PowerSpectrum)
 DESCRIPTORS.register("local_frame")(LocalFrame)
+DESCRIPTORS.register("scalar_products")(ScalarProducts)
 
 
 def descriptor_from_settings(settings: Mapping[str, Any]) -> Descriptor:

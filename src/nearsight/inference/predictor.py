@@ -1,5 +1,10 @@
 """`predict_density`: the electron density of a structure on a grid, in blocks of bounded memory.
 
+With ``uncertainty=True`` the same pass gives two more fields, the standard deviations σ of the density at
+each point: aleatoric, what the features cannot tell, and epistemic, what the training data does not settle.
+They hold point by point. Errors of neighbouring points go together, so that neither σ nor σ² summed over a
+cell says anything of the cell's charge or energy.
+
 Many models on one grid: `describe_grid` once, `predict_described` for each.
 """
 
@@ -27,6 +32,8 @@ from nearsight.structure import Structure
 class Prediction:
     """A predicted density and what it took.
 
+    The standard deviations carry the density's own factor; they are not clipped where the density is.
+
     Attributes
     ----------
     density : ScalarField
@@ -39,6 +46,8 @@ class Prediction:
         The count that the density integrates to.
     seconds : float
         Wall time.
+    aleatoric, epistemic : ScalarField or None
+        Standard deviations of the density, e/bohr³; None unless they were asked for.
     """
 
     density: ScalarField
@@ -46,6 +55,8 @@ class Prediction:
     factor: float
     n_electrons: float
     seconds: float
+    aleatoric: ScalarField | None = None
+    epistemic: ScalarField | None = None
 
     @property
     def points_per_second(self) -> float:
@@ -58,6 +69,7 @@ def predict_density(
     structure: Structure,
     grid: UniformGrid,
     *,
+    uncertainty: bool = False,
     block: int = 16_384,
     precision: Precision = "auto",
     threads: int | None = None,
@@ -65,7 +77,8 @@ def predict_density(
 ) -> Prediction:
     """Density of `structure` on `grid`.
 
-    Memory is that of the density itself (twice, with superposed atoms) and of one block.
+    Memory is that of the density itself (twice, with superposed atoms), of the two fields of its uncertainty
+    where they are asked for, and of one block.
 
     Parameters
     ----------
@@ -73,6 +86,8 @@ def predict_density(
     structure : Structure
     grid : UniformGrid
         Of the structure's cell.
+    uncertainty : bool
+        Give the two standard deviations too.
     block : int
         Points described and predicted at a time.
     precision : {"auto", "float32", "bfloat16"}
@@ -89,13 +104,15 @@ def predict_density(
         The grid's cell is not the structure's.
     ChargeError
         The model predicts nothing positive anywhere.
+    InputError
+        `uncertainty` is asked of a model that states none.
     """
     began = time.perf_counter()
     n_electrons = model.n_electrons(structure)
     _require_cell(structure, grid)
-    threads = threads or torch.get_num_threads()
-    blocks = _blocks(model, structure, grid, block, precision, threads)
-    return _collected(blocks, grid, n_electrons, began, progress)
+    at_points = _PointPredictor(model, precision, uncertainty)
+    blocks = _blocks(at_points, structure, grid, block, threads or torch.get_num_threads())
+    return _collected(blocks, grid, at_points.n_fields, n_electrons, began, progress)
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +180,12 @@ def describe_grid(
 
 
 def predict_described(
-    model: DensityModel, described: DescribedGrid, *, block: int = 16_384, precision: Precision = "auto"
+    model: DensityModel,
+    described: DescribedGrid,
+    *,
+    uncertainty: bool = False,
+    block: int = 16_384,
+    precision: Precision = "auto",
 ) -> Prediction:
     """`predict_density` on a grid that was described before; the same density, `block` being the same.
 
@@ -172,7 +194,8 @@ def predict_described(
     UnknownElementError
         An element that the model never saw.
     InputError
-        The model has another descriptor, or needs superposed atoms that were not made.
+        The model has another descriptor, needs superposed atoms that were not made, or states no
+        `uncertainty` where that is asked for.
     ChargeError
         The model predicts nothing positive anywhere.
     """
@@ -182,8 +205,9 @@ def predict_described(
         raise InputError("the grid was described for models of another descriptor; describe it again")
     if model.target.needs_atoms and described.rho_saed is None:
         raise InputError("the model needs superposed atoms; describe the grid with its atomic densities")
-    blocks = _described_blocks(model, described, block, precision)
-    return _collected(blocks, described.grid, n_electrons, began, silent)
+    at_points = _PointPredictor(model, precision, uncertainty)
+    blocks = _described_blocks(at_points, described, block)
+    return _collected(blocks, described.grid, at_points.n_fields, n_electrons, began, silent)
 
 
 def _require_cell(structure: Structure, grid: UniformGrid) -> None:
@@ -191,48 +215,72 @@ def _require_cell(structure: Structure, grid: UniformGrid) -> None:
         raise GridMismatchError("the grid's cell differs from the structure's cell; make it from that cell")
 
 
+@dataclass(frozen=True, eq=False)
+class _PointPredictor:
+    """What a model says of a block of points."""
+
+    model: DensityModel
+    precision: Precision
+    uncertainty: bool
+
+    @property
+    def n_fields(self) -> int:
+        """The density, and with its uncertainty two standard deviations."""
+        return 3 if self.uncertainty else 1
+
+    def __call__(self, features: np.ndarray, rho_saed: np.ndarray | None) -> tuple[np.ndarray, ...]:
+        """As many arrays (m,), raw."""
+        if self.uncertainty:
+            return self.model.predict_uncertain_points(features, rho_saed, precision=self.precision)
+        return (self.model.predict_points(features, rho_saed, precision=self.precision),)
+
+
 def _collected(
-    blocks: Iterator[tuple[int, np.ndarray]],
+    blocks: Iterator[tuple[int, tuple[np.ndarray, ...]]],
     grid: UniformGrid,
+    n_fields: int,
     n_electrons: float,
     began: float,
     progress: Progress,
 ) -> Prediction:
-    """The density of raw blocks, clipped and brought to its electron count."""
-    density = np.empty(grid.n_points)
+    """The density of raw blocks, clipped and brought to its electron count, with its uncertainty."""
+    fields = [np.empty(grid.n_points) for _ in range(n_fields)]
     progress("predicting", 0, grid.n_points)
-    for start, values in blocks:
-        density[start : start + len(values)] = values
-        progress("predicting", start + len(values), grid.n_points)
+    for start, parts in blocks:
+        for values, part in zip(fields, parts, strict=True):
+            values[start : start + len(part)] = part
+        progress("predicting", start + len(parts[0]), grid.n_points)
+    density, *deviations = fields
     scaled = ScalarField(grid, density.reshape(grid.shape)).rescaled(n_electrons)
+    for values in deviations:
+        values *= scaled.factor
+    uncertain = [ScalarField(grid, values.reshape(grid.shape)) for values in deviations]
+    aleatoric, epistemic = uncertain or (None, None)
     return Prediction(
         density=scaled.field,
         clipped_charge=scaled.clipped_charge,
         factor=scaled.factor,
         n_electrons=n_electrons,
         seconds=time.perf_counter() - began,
+        aleatoric=aleatoric,
+        epistemic=epistemic,
     )
 
 
 def _described_blocks(
-    model: DensityModel, described: DescribedGrid, block: int, precision: Precision
-) -> Iterator[tuple[int, np.ndarray]]:
-    atoms = described.rho_saed if model.target.needs_atoms else None
+    at_points: _PointPredictor, described: DescribedGrid, block: int
+) -> Iterator[tuple[int, tuple[np.ndarray, ...]]]:
+    atoms = described.rho_saed if at_points.model.target.needs_atoms else None
     for start in range(0, described.grid.n_points, block):
         rows = slice(start, min(start + block, described.grid.n_points))
-        rho_saed = None if atoms is None else atoms[rows]
-        yield start, model.predict_points(described.features[rows], rho_saed, precision=precision)
+        yield start, at_points(described.features[rows], None if atoms is None else atoms[rows])
 
 
 def _blocks(
-    model: DensityModel,
-    structure: Structure,
-    grid: UniformGrid,
-    block: int,
-    precision: Precision,
-    threads: int,
-) -> Iterator[tuple[int, np.ndarray]]:
-    """First flat index and raw density of each block of grid points."""
+    at_points: _PointPredictor, structure: Structure, grid: UniformGrid, block: int, threads: int
+) -> Iterator[tuple[int, tuple[np.ndarray, ...]]]:
+    """First flat index of each block of grid points, and what is said of it."""
+    model = at_points.model
     evaluator = model.descriptor.prepare(structure)
     atoms = None
     if model.target.needs_atoms:
@@ -240,5 +288,4 @@ def _blocks(
     for start in range(0, grid.n_points, block):
         stop = min(start + block, grid.n_points)
         features = evaluate(evaluator, grid.points(start, stop), threads)
-        rho_saed = None if atoms is None else atoms[start:stop]
-        yield start, model.predict_points(features, rho_saed, precision=precision)
+        yield start, at_points(features, None if atoms is None else atoms[start:stop])

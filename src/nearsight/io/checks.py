@@ -46,6 +46,16 @@ def write_bytes(path: Path, content: bytes) -> None:
     path.write_bytes(gzip.compress(content, compresslevel=4) if path.suffix == ".gz" else content)
 
 
+def quantity_of(snapshot: Snapshot) -> str:
+    """What a file holds, for its comment: the density, unless the provenance names something else."""
+    return str(snapshot.provenance.get("quantity", "electron density"))
+
+
+def count_of(snapshot: Snapshot) -> str:
+    """The electron count as a comment states it; nothing for what is no density."""
+    return "" if "quantity" in snapshot.provenance else f"n_electrons = {snapshot.n_electrons:.9g}, "
+
+
 def structure_of(path: Path, cell: np.ndarray, positions: np.ndarray, numbers: np.ndarray) -> Structure:
     """A `Structure` of cell (3, 3) and positions (n, 3) in bohr, numbers (n,), whose errors name the file."""
     try:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nearsight.errors import FileFormatError
-from nearsight.io.checks import checked_snapshot, structure_of, write_bytes
+from nearsight.io.checks import checked_snapshot, count_of, quantity_of, structure_of, write_bytes
 from nearsight.io.digits import format_floats
 from nearsight.io.formats import FORMATS, Format
 from nearsight.io.textfile import TextFile, numbers_in, stated_count, times
@@ -87,8 +87,8 @@ def _header_text(snapshot: Snapshot) -> str:
     steps = structure.cell / np.array(shape)[:, None]
     charges = np.column_stack([structure.numbers, structure.positions])
     lines = [
-        "electron density in e/bohr^3, written by nearsight",
-        f"n_electrons = {snapshot.n_electrons:.9g}, all lengths in bohr, last axis fastest",
+        f"{quantity_of(snapshot)} in e/bohr^3, written by nearsight",
+        f"{count_of(snapshot)}all lengths in bohr, last axis fastest",
         f"{structure.n_atoms:5d} {0.0:17.12f} {0.0:17.12f} {0.0:17.12f}",
         *(f"{n:5d} " + _three(step) for n, step in zip(shape, steps, strict=True)),
         *(f"{int(z):5d} {float(z):17.12f} " + _three(r) for z, *r in charges),

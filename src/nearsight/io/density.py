@@ -1,7 +1,11 @@
 """Densities in and out of files, whatever the format."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
 
 from nearsight.errors import FileFormatError
 from nearsight.field import ScalarField
@@ -39,11 +43,16 @@ def read_snapshot(
 
 
 def write_snapshot(
-    path: str | Path, snapshot: Snapshot, *, file_format: str | None = None
+    path: str | Path,
+    snapshot: Snapshot,
+    *,
+    file_format: str | None = None,
+    fields: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> tuple[str, ...]:
     """Write a snapshot atomically, in place of a file that may be there.
 
-    What the format has no room for (forces in a cube) is left out.
+    What the format has no room for (forces in a cube) is left out. `fields` are further arrays on the
+    density's grid, by name, for formats that take them (``.npz``, ``.zarr``).
 
     Returns
     -------
@@ -60,12 +69,13 @@ def write_snapshot(
     path = Path(path)
     chosen = writable_format_of(path, file_format)
     assert chosen.write is not None
+    write = partial(chosen.write, fields=fields) if fields else chosen.write
     if chosen.is_folder:
-        return _write_folder(path, snapshot, chosen.write)
+        return _write_folder(path, snapshot, write)
     if path.is_dir():
         raise FileFormatError(f"{path} is a folder; choose another name")
     with atomic_file(path) as temporary:
-        return tuple(chosen.write(temporary, snapshot) or ())
+        return tuple(write(temporary, snapshot) or ())
 
 
 def write_density(

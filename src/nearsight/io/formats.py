@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+import numpy as np
+
 from nearsight.errors import FileFormatError
 from nearsight.registry import Registry
 from nearsight.snapshot import Snapshot
@@ -28,13 +30,22 @@ class Format:
         file is to be packed. May return what it had to change, a line each, for people.
     is_folder : bool
         Whether such a "file" is a folder; `write` then fills an empty one.
+    read_fields : callable (path, names) -> dict of str to ndarray, optional
+        For formats that hold further arrays on the density's grid: those of the names that are there.
+        `write` then takes them as a third argument, a mapping.
     """
 
     name: str
     patterns: tuple[str, ...]
     read: Callable[[Path, float | None], Snapshot]
-    write: Callable[[Path, Snapshot], Sequence[str] | None] | None = None
+    write: Callable[..., Sequence[str] | None] | None = None
     is_folder: bool = False
+    read_fields: Callable[[Path, Sequence[str]], dict[str, np.ndarray]] | None = None
+
+    @property
+    def takes_fields(self) -> bool:
+        """Whether a file has room for further fields by name."""
+        return self.read_fields is not None
 
     def claims(self, path: Path, *, by_extension: bool) -> bool:
         """Whether a file of this name is of this format, by its extension or by another pattern."""

@@ -1,8 +1,9 @@
 """The ``.npz`` snapshot: a NumPy archive with fixed keys, the simplest way in from any code.
 
 ``positions`` (Å), ``cell`` (Å, 3 × 3), ``numbers``, ``density`` (e/bohr³, n1 × n2 × n3) and, where
-known, ``energy`` (Ha), ``forces`` (Ha/bohr), ``n_electrons``, ``rho_saed`` (e/bohr³). Other keys are
-ignored; Python objects inside are refused, not unpickled.
+known, ``energy`` (Ha), ``forces`` (Ha/bohr), ``n_electrons``, ``rho_saed`` (e/bohr³). A prediction may also
+hold ``aleatoric`` and ``epistemic`` (`nearsight.io.uncertainty`). Other keys are ignored; Python objects
+inside are refused, not unpickled.
 """
 
 import gzip
@@ -11,7 +12,9 @@ import lzma
 import struct
 import zipfile
 import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -73,9 +76,12 @@ def read_npz(path: Path, n_electrons: float | None = None) -> Snapshot:
     )
 
 
-def write_npz(path: Path, snapshot: Snapshot) -> None:
-    """Write a snapshot with everything known of it, in full precision."""
+def write_npz(
+    path: Path, snapshot: Snapshot, fields: Mapping[str, np.ndarray] = MappingProxyType({})
+) -> None:
+    """Write a snapshot with everything known of it, in full precision, and further fields by name."""
     arrays = {
+        **fields,
         "positions": snapshot.structure.positions * BOHR_IN_ANGSTROM,
         "cell": snapshot.structure.cell * BOHR_IN_ANGSTROM,
         "numbers": snapshot.structure.numbers,
@@ -92,15 +98,21 @@ def write_npz(path: Path, snapshot: Snapshot) -> None:
     path.write_bytes(gzip.compress(content, 1) if path.suffix == ".gz" else content)
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The known keys as numbers."""
+def read_npz_fields(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Those of the arrays called `names` that an archive holds; raises as `read_npz`."""
+    arrays = _read_arrays(path, (*_REQUIRED, *names))
+    return {name: arrays[name] for name in names if name in arrays}
+
+
+def _read_arrays(path: Path, names: Sequence[str] = (*_REQUIRED, *_OPTIONAL)) -> dict[str, np.ndarray]:
+    """The arrays of these names, as numbers."""
     content = read_bytes(path)
     try:
         archive = np.load(io.BytesIO(content), allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise FileFormatError(f"{path} is a single array, not an .npz archive of named arrays")
         with archive:
-            arrays = {name: archive[name] for name in (*_REQUIRED, *_OPTIONAL) if name in archive}
+            arrays = {name: archive[name] for name in names if name in archive}
             held = ", ".join(archive) or "nothing"
     except _DAMAGE as error:
         if isinstance(error, NearsightError):
@@ -128,4 +140,4 @@ def _scalar(path: Path, arrays: dict[str, np.ndarray], name: str) -> float | Non
     return value
 
 
-FORMATS.register("npz")(Format("npz", ("*.npz",), read_npz, write_npz))
+FORMATS.register("npz")(Format("npz", ("*.npz",), read_npz, write_npz, read_fields=read_npz_fields))

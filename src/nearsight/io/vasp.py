@@ -13,7 +13,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from nearsight.errors import FileFormatError
-from nearsight.io.checks import checked_snapshot, require_finite, write_bytes
+from nearsight.io.checks import checked_snapshot, count_of, quantity_of, require_finite, write_bytes
 from nearsight.io.digits import format_floats
 from nearsight.io.floats import parse_floats
 from nearsight.io.formats import FORMATS, Format
@@ -103,7 +103,9 @@ def write_chgcar(path: Path, snapshot: Snapshot) -> list[str]:
     if not np.array_equal(order, np.arange(structure.n_atoms)):
         notes.append(f"atoms are grouped by element, as VASP needs them; the POTCAR is of {elements}")
     grouped = Structure(cell, structure.positions[order], structure.numbers[order])
-    comment = f"n_electrons = {snapshot.n_electrons:.9g}, written by nearsight; POTCAR of {elements}"
+    comment = f"{count_of(snapshot)}written by nearsight; POTCAR of {elements}"
+    if "quantity" in snapshot.provenance:
+        comment = f"{quantity_of(snapshot)} (times volume), written by nearsight; atoms {elements}"
     head = vasp_header(grouped, comment) + "\n" + "".join(f" {n:4d}" for n in density.shape) + "\n"
     tail = "".join(
         f"augmentation occupancies{i:4d}{len(text.split()):4d}\n{text}"

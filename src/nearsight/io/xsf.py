@@ -13,7 +13,7 @@ import numpy as np
 from ase.data import atomic_numbers
 
 from nearsight.errors import FileFormatError, GridMismatchError
-from nearsight.io.checks import checked_snapshot, structure_of, write_bytes
+from nearsight.io.checks import checked_snapshot, count_of, quantity_of, structure_of, write_bytes
 from nearsight.io.digits import format_floats
 from nearsight.io.formats import FORMATS, Format
 from nearsight.io.textfile import TextFile, numbers_in, stated_count, times
@@ -88,7 +88,7 @@ def write_xsf(path: Path, snapshot: Snapshot) -> None:
     atoms = zip(structure.numbers, structure.positions * BOHR_IN_ANGSTROM, strict=True)
     values = np.pad(snapshot.density.values, [(0, 1)] * 3, mode="wrap")
     lines = [
-        f"# n_electrons = {snapshot.n_electrons:.9g}, electron density in e/bohr^3, written by nearsight",
+        f"# {count_of(snapshot)}{quantity_of(snapshot)} in e/bohr^3, written by nearsight",
         "CRYSTAL",
         "PRIMVEC",
         *cell,

@@ -1,1 +1,1 @@
-"""Errors of densities and energies, one definition everywhere."""
+"""Errors of densities and energies, one definition everywhere, and whether stated uncertainties hold."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,12 +11,21 @@ from ase.data import chemical_symbols
 from nearsight.atomic.radial import RadialDensity
 from nearsight.descriptors.protocol import Descriptor
 from nearsight.errors import InputError, UnknownElementError
+from nearsight.model.calibration import Calibration
 from nearsight.model.scaler import FeatureScaler
 from nearsight.model.target import Target, require_compatible
 from nearsight.networks.precision import Precision, hidden_products, resolve_device
-from nearsight.networks.protocol import Network
+from nearsight.networks.protocol import Network, UncertainNetwork
 from nearsight.provenance import digest
 from nearsight.structure import Structure
+
+
+class UncertainPoints(NamedTuple):
+    """Density of a block and the standard deviations of its two uncertainties; (m,), float64, e/bohr³."""
+
+    density: np.ndarray
+    aleatoric: np.ndarray
+    epistemic: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +47,7 @@ class DensityModel:
     spacing : float
         Grid spacing of the training data in bohr, the default for predictions.
     calibration : dict
-        Numbers that turn raw uncertainties into calibrated ones; empty so far.
+        Fields of the `Calibration` of its uncertainties; empty where it was never calibrated.
     provenance : dict
         Training data hash, settings, history: anything JSON can hold.
 
@@ -115,10 +124,40 @@ class DensityModel:
             e/bohr³, not yet clipped or rescaled.
         """
         device = self.network.device
-        x = torch.from_numpy((features - self.scaler.mean) / self.scaler.std).to(device)
         with hidden_products(precision, device):
-            output = self.network.predict(x)
+            output = self.network.predict(self._standardised(features))
         return self.target.decode(output.cpu().numpy(), rho_saed)
+
+    @property
+    def knows_uncertainty(self) -> bool:
+        """Whether it can say how sure it is."""
+        return isinstance(self.network, UncertainNetwork) and self.network.knows_uncertainty
+
+    def predict_uncertain_points(
+        self, features: np.ndarray, rho_saed: np.ndarray | None, *, precision: Precision = "auto"
+    ) -> UncertainPoints:
+        """`predict_points` with calibrated standard deviations of both uncertainties.
+
+        Raises
+        ------
+        InputError
+            The network states none.
+        """
+        network = self.network
+        if not (isinstance(network, UncertainNetwork) and network.knows_uncertainty):
+            raise InputError(
+                f"a model of kind '{network.settings.name}' states no uncertainty; train one with "
+                "network: {name: bayesian}, last_layer or ensemble"
+            )
+        with hidden_products(precision, network.device):
+            moments = network.moments(self._standardised(features))
+        mean, *variances = (part.cpu().numpy() for part in moments)
+        calibrated = Calibration.from_dict(self.calibration).apply(*variances)
+        deviations = (self.target.scale * np.sqrt(variance) for variance in calibrated)
+        return UncertainPoints(self.target.decode(mean, rho_saed), *deviations)
+
+    def _standardised(self, features: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy((features - self.scaler.mean) / self.scaler.std).to(self.network.device)
 
     def digest(self) -> str:
         """Hash of what settles its predictions."""

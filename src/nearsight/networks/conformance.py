@@ -85,12 +85,22 @@ def _check_rows(settings: NetworkSettings, n_inputs: int) -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert network.predict(x).dtype == torch.float32, "a prediction is float32 under autocast too"
     if isinstance(network, UncertainNetwork):
+        _check_moments(network, x, y)
+
+
+def _check_moments(network: UncertainNetwork, x: torch.Tensor, y: torch.Tensor) -> None:
+    """The mean is the prediction, and both variances keep the rules of a prediction."""
+    if not network.knows_uncertainty:
         try:
-            variance = network.variance(x)
-        except InputError:  # it was not asked to keep what that needs
+            network.moments(x)
+        except InputError:
             return
-        _check_values(variance, network.variance(x.flip(0)), network.variance(x[:0]), len(x))
-        assert float(variance.min()) >= 0, "a variance is not negative"
+        raise AssertionError("a network that knows no uncertainty gave one")
+    moments, flipped, empty = (network.moments(block) for block in (x, x.flip(0), x[:0]))
+    assert torch.allclose(moments.mean, y, atol=1e-5), "the mean is the prediction"
+    for one, other, nothing in zip(moments[1:], flipped[1:], empty[1:], strict=True):
+        _check_values(one, other, nothing, len(x))
+        assert float(one.min()) >= 0, "a variance is not negative"
 
 
 def _check_values(y: torch.Tensor, flipped: torch.Tensor, empty: torch.Tensor, n: int) -> None:

@@ -2,16 +2,31 @@
 
 Deep ensembles (Lakshminarayanan, Pritzel, Blundell, NeurIPS 2017, arXiv:1612.01474): members differ in the
 random start and in the order of the batches, and where they disagree the data does not settle the answer.
+Their predictive distribution is the even mixture of the members' (ibid., sec. 2.4), so by the law of total
+variance
+
+    epistemic = variance among the members' means + mean of their own epistemic variances,
+    aleatoric = mean of their aleatoric variances,
+
+each member's own being zero where it states none.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
 
 from nearsight.errors import InputError, ModelFileError
-from nearsight.networks.protocol import NETWORKS, Network, NetworkSettings, network_from_settings
+from nearsight.networks.protocol import (
+    NETWORKS,
+    FineTunableNetwork,
+    Moments,
+    Network,
+    NetworkSettings,
+    UncertainNetwork,
+    network_from_settings,
+)
 
 
 @NETWORKS.register("ensemble")
@@ -94,21 +109,52 @@ class Ensemble:
         """Where its members live."""
         return self.members[0].device
 
-    def _outputs(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.stack([member.predict(x) for member in self.members])
-
     @torch.no_grad()
     def predict(self, x: torch.Tensor) -> torch.Tensor:
         """Mean standardised density (m,), float32."""
-        return self._outputs(x).mean(dim=0)
+        return torch.stack([member.predict(x) for member in self.members]).mean(dim=0)
+
+    @property
+    def knows_uncertainty(self) -> bool:
+        """Whether there are members to disagree, or a single one knows by itself."""
+        return len(self.members) > 1 or _knows(self.members[0])
 
     @torch.no_grad()
-    def variance(self, x: torch.Tensor) -> torch.Tensor:
-        """Variance among the members (m,), float32, with K − 1 in the denominator; zero for one member."""
-        if len(self.members) == 1:
-            return torch.zeros(len(x), device=x.device)
-        outputs = self._outputs(x)
-        return (outputs - outputs.mean(dim=0)).square().sum(dim=0) / (len(outputs) - 1)
+    def moments(self, x: torch.Tensor) -> Moments:
+        """Moments (m,), float32, of the mixture; the variance of the means has K − 1 in the denominator.
+
+        Raises
+        ------
+        InputError
+            A single member that states no uncertainty.
+        """
+        if not self.knows_uncertainty:
+            kind = self.members[0].settings.name
+            raise InputError(f"an ensemble of one '{kind}' states no uncertainty; train two members or more")
+        means, aleatoric, epistemic = (
+            torch.stack(part) for part in zip(*map(_moments(x), self.members), strict=True)
+        )
+        mean = means.mean(dim=0)
+        spread = (means - mean).square().sum(dim=0) / max(1, len(means) - 1)
+        return Moments(mean, aleatoric.mean(dim=0), spread + epistemic.mean(dim=0))
+
+    @property
+    def n_layers(self) -> int:
+        """Layers of a member that can be frozen; none where its kind cannot be fine-tuned."""
+        first = self.members[0]
+        return first.n_layers if isinstance(first, FineTunableNetwork) else 0
+
+    def fine_tuned(self, frozen_layers: int) -> "Ensemble":
+        """Trainable copies of all members, the first `frozen_layers` layers of each fixed."""
+        copies = []
+        for member in self.members:
+            if not isinstance(member, FineTunableNetwork):
+                raise InputError(
+                    f"members of kind '{member.settings.name}' cannot be fine-tuned; train a new ensemble"
+                )
+            copies.append(member.fine_tuned(frozen_layers))
+        assert isinstance(self.settings, EnsembleSettings)
+        return Ensemble(self.settings, copies)
 
     def to(self, device: Any) -> "Ensemble":
         """Itself, its members moved to `device`."""
@@ -134,3 +180,19 @@ class Ensemble:
             parts[number][name] = tensor
         for member, part in zip(self.members, parts.values(), strict=True):
             member.load_tensors(part)
+
+
+def _knows(member: Network) -> bool:
+    return isinstance(member, UncertainNetwork) and member.knows_uncertainty
+
+
+def _moments(x: torch.Tensor) -> Callable[[Network], Moments]:
+    """A member's moments at x; without variances where it states none."""
+
+    def of(member: Network) -> Moments:
+        if isinstance(member, UncertainNetwork) and member.knows_uncertainty:
+            return member.moments(x)
+        mean = member.predict(x)
+        return Moments(mean, torch.zeros_like(mean), torch.zeros_like(mean))
+
+    return of

@@ -39,6 +39,8 @@ class FitData:
         Where blocks go.
     validation : FitData, optional
         Points of held-out snapshots, standardised likewise.
+    n_effective : float, optional
+        Independent values among the points; each point is one unless given.
 
     Raises
     ------
@@ -53,6 +55,7 @@ class FitData:
     std: np.ndarray
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     validation: "FitData | None" = None
+    n_effective: float | None = None
 
     def __post_init__(self) -> None:
         n, d = self.features.shape

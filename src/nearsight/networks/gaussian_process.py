@@ -7,6 +7,10 @@ relative to the squared amplitude and a point's weight in the loss as so many re
 (Quiñonero-Candela and Rasmussen, JMLR 6 (2005) 1939): (σ² K_mm + K_mn w K_nm) α = K_mn w t,
 summed block by block.
 
+The epistemic variance is that of the process given the data, the aleatoric one the noise σ² times the squared
+amplitude, both by the marginal likelihood. Points count as `FitData.n_effective` says: many neighbouring
+grid points do not settle what a few would not.
+
 Fits run in float64. A prediction with the default kernel is a float32 product and exponential a block, with
 others float64; see `Kernel.sum` for what keeps its digits.
 """
@@ -22,7 +26,7 @@ from nearsight.networks.fit_data import Block, FitData
 from nearsight.networks.gaussian_solve import InducingFit, solve_exact
 from nearsight.networks.kernels import Centres, Kernel, KernelName
 from nearsight.networks.likelihood import Scale, choose_scale, learned_metric, unit_scale
-from nearsight.networks.protocol import NETWORKS, NetworkSettings
+from nearsight.networks.protocol import NETWORKS, Moments, NetworkSettings
 from nearsight.networks.stored import StoredNetwork, require_shapes
 
 #: where the search starts: length relative to √d, noise; close to what many densities end with
@@ -57,7 +61,7 @@ class GaussianProcessSettings:
     inducing : int
         Inducing points, drawn at random, beyond that; also those that carry the variance.
     store_variance : bool
-        Keep what `GaussianProcess.variance` needs: 8 · `inducing`² bytes at most.
+        Keep what `GaussianProcess.moments` needs: 8 · `inducing`² bytes at most.
 
     Raises
     ------
@@ -120,7 +124,8 @@ class GaussianProcessSettings:
         elif basis is not None:
             network.fill(metric, basis.centres, basis.alpha)
         if self.store_variance and basis is not None:
-            network.fill_variance(basis)
+            independent = len(data) if data.n_effective is None else min(data.n_effective, len(data))
+            network.fill_variance(basis, independent / len(data))
         network.notes = {**asdict(scale), "centres": len(centres), "exact": exact}
         return network
 
@@ -173,6 +178,7 @@ class GaussianProcess(StoredNetwork):
                 "variance.centres": torch.zeros(0, n_inputs, dtype=single),
                 "variance.factor": torch.zeros(0, 0, dtype=double),
                 "variance.amplitude": torch.ones(1, dtype=double),
+                "variance.noise": torch.zeros(1, dtype=double),
             }
         super().__init__(n_inputs, tensors)
 
@@ -181,11 +187,12 @@ class GaussianProcess(StoredNetwork):
         found = {"metric": metric, "centres": centres.float(), "alpha": alpha}
         self._tensors |= {name: t.contiguous() for name, t in found.items()}
 
-    def fill_variance(self, basis: InducingFit) -> None:
-        """What `variance` needs."""
+    def fill_variance(self, basis: InducingFit, independent: float) -> None:
+        """What `moments` needs; `independent` is the share of the points that count as independent."""
         self._tensors["variance.centres"] = basis.centres.float()
-        self._tensors["variance.factor"] = basis.reduction()
+        self._tensors["variance.factor"] = basis.reduction(independent)
         self._tensors["variance.amplitude"] = basis.square_amplitude.reshape(1)
+        self._tensors["variance.noise"] = basis.square_amplitude.reshape(1) * basis.noise
 
     @torch.no_grad()
     def predict(self, x: torch.Tensor) -> torch.Tensor:
@@ -196,18 +203,29 @@ class GaussianProcess(StoredNetwork):
             parts = [self._kernel.sum(z, centres) for z in torch.split(scaled, self._rows("centres"))]
             return torch.cat(parts).float()
 
+    @property
+    def knows_uncertainty(self) -> bool:
+        """Whether it was fitted with ``store_variance``."""
+        return len(self._tensors.get("variance.centres", ())) > 0
+
     @torch.no_grad()
-    def variance(self, x: torch.Tensor) -> torch.Tensor:
-        """Variance (m,), float32, of the standardised density given the data, noise not included.
+    def moments(self, x: torch.Tensor) -> Moments:
+        """Mean, noise, and variance of the process given the data (m,), float32.
 
         Raises
         ------
         InputError
             The process was fitted without ``store_variance``.
         """
-        own = self._tensors
-        if "variance.factor" not in own:
+        if not self.knows_uncertainty:
             raise InputError("this Gaussian process keeps no variance; fit it with store_variance: true")
+        mean = self.predict(x)
+        noise = self._tensors["variance.noise"].float().expand(len(x)).clone()
+        return Moments(mean, noise, self._variance(x))
+
+    def _variance(self, x: torch.Tensor) -> torch.Tensor:
+        """Variance (m,), float32, of the standardised density given the data, noise not included."""
+        own = self._tensors
         with torch.autocast(x.device.type, enabled=False):
             centres = own["variance.centres"].double()
             parts = []
@@ -215,6 +233,12 @@ class GaussianProcess(StoredNetwork):
                 known = (self._kernel.gram(z, centres) @ own["variance.factor"].T).square().sum(1)
                 parts.append((self._kernel.diagonal(z) - known).clamp(min=0))
             return (torch.cat(parts) * own["variance.amplitude"]).float()
+
+    def load_tensors(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """As `StoredNetwork.load_tensors`; a file written before noise was stored states none."""
+        if "variance.factor" in tensors and "variance.noise" not in tensors:
+            tensors = {**tensors, "variance.noise": torch.zeros(1, dtype=torch.float64)}
+        super().load_tensors(tensors)
 
     def _rows(self, centres: str) -> int:
         """Rows whose covariances with all centres stay in the cache."""
@@ -225,5 +249,5 @@ class GaussianProcess(StoredNetwork):
         require_shapes(tensors, {"metric": (d, d), "centres": (m, d), "alpha": (m,)})
         if "variance.factor" in tensors:
             rank, m = tensors["variance.factor"].shape
-            shapes = {"variance.factor": (rank, m), "variance.centres": (m, d), "variance.amplitude": (1,)}
-            require_shapes(tensors, shapes)
+            require_shapes(tensors, {"variance.factor": (rank, m), "variance.centres": (m, d)})
+            require_shapes(tensors, {"variance.amplitude": (1,), "variance.noise": (1,)})

@@ -93,9 +93,12 @@ class InducingFit:
         left = (square - cross @ solution).clamp(min=0) / noise
         return cls(centres, features, normal, features @ solution, noise, left / mass)
 
-    def reduction(self) -> torch.Tensor:
-        """V (r, m) with variance = amplitude² (k(x, x) − ‖V k(x)‖²): prior less what the data tells."""
+    def reduction(self, independent: float = 1.0) -> torch.Tensor:
+        """V (r, m) with variance = amplitude² (k(x, x) − ‖V k(x)‖²): prior less what the data tells.
+
+        `independent` is the share of the points that tell something of their own.
+        """
         values, vectors = torch.linalg.eigh(self.normal)
-        values = values.clamp(min=0)
+        values = values.clamp(min=0) * independent
         share = (values / (values + self.noise)).sqrt()
         return (share[:, None] * (vectors.T @ self.features.T)).contiguous()

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from nearsight.errors import InputError, ModelFileError
-from nearsight.networks.protocol import NETWORKS, LinearTrace
+from nearsight.networks.protocol import NETWORKS, LinearTrace, require_trainable_layers
 
 _ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "gelu": F.gelu,
@@ -146,11 +146,23 @@ class MLP(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Standardised density (m,), float32, of standardised features (m, n_inputs)."""
-        *hidden, head = self._linear()
-        for layer in hidden:
+        return self.read_out(self.hidden(x))
+
+    def hidden(self, x: torch.Tensor) -> torch.Tensor:
+        """What the last layer sees (m, last hidden width), float32."""
+        for layer in self._linear()[:-1]:
             x = self._activation(layer(x))
-        with torch.autocast(x.device.type, enabled=False):
-            return self._output(head(x.float()))
+        return x.float()
+
+    def read_out(self, hidden: torch.Tensor) -> torch.Tensor:
+        """The output (m,) of what `hidden` gave."""
+        with torch.autocast(hidden.device.type, enabled=False):
+            return self._output(self._linear()[-1](hidden))
+
+    def head(self) -> torch.Tensor:
+        """Weights (p + 1,) of the last layer, its bias last."""
+        last = self._linear()[-1]
+        return torch.cat([last.weight.detach()[0], last.bias.detach()])
 
     def _output(self, z: torch.Tensor) -> torch.Tensor:
         y = z.squeeze(1)
@@ -161,6 +173,20 @@ class MLP(nn.Module):
         """`forward` without gradients."""
         y: torch.Tensor = self(x)
         return y
+
+    @property
+    def n_layers(self) -> int:
+        """Linear layers, the output's included."""
+        return len(self.layers)
+
+    def fine_tuned(self, frozen_layers: int) -> "MLP":
+        """A trainable copy, its first `frozen_layers` linear layers fixed."""
+        require_trainable_layers(frozen_layers, self.n_layers)
+        copy = MLP(self.n_inputs, self.settings)
+        copy.load_tensors(self.tensors())
+        for layer in copy._linear()[:frozen_layers]:
+            layer.requires_grad_(False)
+        return copy
 
     def frozen(self) -> "MLP":
         """Itself, moved to the CPU, its weights no longer trainable."""

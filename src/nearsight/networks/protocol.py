@@ -3,7 +3,8 @@
 `Network` asks for so little that a linear model, a Gaussian process or a Bayesian network fits behind
 it. What is trained by gradients is also a `torch.nn.Module`; what GraNd scores is a `TraceableNetwork`;
 what needs no gradient steps has settings that are a `DirectFit`, and fits itself to a `FitData`; what
-knows how sure it is of a prediction is an `UncertainNetwork`.
+knows how sure it is of a prediction is an `UncertainNetwork`; what brings its own loss is a `LossNetwork`,
+and what can go on learning elsewhere a `FineTunableNetwork`.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
 
-from nearsight.errors import ModelFileError
+from nearsight.errors import InputError, ModelFileError
 from nearsight.networks.fit_data import FitData
 from nearsight.registry import Registry
 
@@ -108,17 +109,85 @@ class DirectFit(NetworkSettings, Protocol):
         ...
 
 
+class Moments(NamedTuple):
+    """What a network believes of a block, in units of the standardised density; all (m,), float32.
+
+    Attributes
+    ----------
+    mean : Tensor
+        What `predict` gives.
+    aleatoric : Tensor
+        Variance ≥ 0 of the data around the mean: more data of this kind would not lower it.
+    epistemic : Tensor
+        Variance ≥ 0 of the mean itself: more data near this point would.
+    """
+
+    mean: torch.Tensor
+    aleatoric: torch.Tensor
+    epistemic: torch.Tensor
+
+
 @runtime_checkable
 class UncertainNetwork(Network, Protocol):
     """A network that can tell how sure it is of a prediction."""
 
-    def variance(self, x: torch.Tensor) -> torch.Tensor:
-        """Predictive variance (m,), float32, ≥ 0, of the standardised density; noise not included.
+    @property
+    def knows_uncertainty(self) -> bool:
+        """Whether this very network can: not an ensemble of one, or a fit that stored no variances."""
+        ...
+
+    def moments(self, x: torch.Tensor) -> Moments:
+        """Mean and variances of the standardised density of a block, row by row as `predict`.
+
+        Drawing at random inside is repeatable: the same x gives the same moments. No gradients.
 
         Raises
         ------
         InputError
-            The network was fitted without what this needs.
+            `knows_uncertainty` is false.
+        """
+        ...
+
+
+@runtime_checkable
+class LossNetwork(Network, Protocol):
+    """A trained network with a loss of its own in place of the weighted mean square."""
+
+    def loss(
+        self, x: torch.Tensor, t: torch.Tensor, weight: torch.Tensor, *, n_effective: float, done: float
+    ) -> torch.Tensor:
+        """Loss of a batch, a scalar with gradients.
+
+        Parameters
+        ----------
+        x, t, weight : Tensor (m, n_inputs), (m,), (m,)
+            Standardised features and target, and weights of mean one.
+        n_effective : float
+            Independent values in the whole training set: what a prior is weighed against.
+        done : float
+            Share of the training that is over, 0 … 1, for schedules.
+        """
+        ...
+
+
+@runtime_checkable
+class FineTunableNetwork(Network, Protocol):
+    """A network that can go on learning from other data."""
+
+    @property
+    def n_layers(self) -> int:
+        """Layers that can be frozen one after the other, the first first; the output's included."""
+        ...
+
+    def fine_tuned(self, frozen_layers: int) -> Any:
+        """A trainable copy that starts from this network, its first `frozen_layers` layers fixed.
+
+        What is Bayesian takes its posterior as the copy's prior.
+
+        Raises
+        ------
+        InputError
+            Nothing would be left to train, or a negative count.
         """
         ...
 
@@ -144,3 +213,11 @@ def network_from_settings(settings: Mapping[str, Any]) -> NetworkSettings:
         return kind(**fields)
     except TypeError as error:
         raise ModelFileError(f"settings of the network '{name}' do not fit this version: {error}") from None
+
+
+def require_trainable_layers(frozen: int, n_layers: int) -> None:
+    """Raise `InputError` unless freezing so many of the layers leaves one to train."""
+    if not 0 <= frozen < n_layers:
+        raise InputError(
+            f"of the network's {n_layers} layers, 0 to {n_layers - 1} can be frozen, not {frozen}"
+        )

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from nearsight.errors import InputError
 from nearsight.networks.ensemble import Ensemble, EnsembleSettings
 from nearsight.networks.fit_data import FitData
 from nearsight.networks.protocol import DirectFit, Network
@@ -24,10 +25,12 @@ def fit_directly(task: TrainingTask, progress: Progress) -> Outcome:
     Raises
     ------
     InputError, ConvergenceError
-        Data or settings that cannot be fitted.
+        Data or settings that cannot be fitted; a model to go on from.
     """
     settings = task.network
     assert isinstance(settings, DirectFit)
+    if task.base is not None:
+        raise InputError(f"a network of kind '{settings.name}' cannot be fine-tuned; train a new one")
     progress("fitting", 0, 1)
     began = time.perf_counter()
     data = fit_data(task)
@@ -46,7 +49,7 @@ def fit_directly(task: TrainingTask, progress: Progress) -> Outcome:
 
 def fit_data(task: TrainingTask) -> FitData:
     """The task's tables as a network that fits itself reads them."""
-    data = _standardised(task, task.table)
+    data = replace(_standardised(task, task.table), n_effective=task.n_effective)
     if task.validation is None:
         return data
     table, n = task.validation, task.settings.validation_points
@@ -74,17 +77,14 @@ def train_members(task: TrainingTask, learn: Callable[[TrainingTask, str], Outco
     Parameters
     ----------
     task : TrainingTask
-        Whose network is an `EnsembleSettings`.
+        Whose network is an `EnsembleSettings`. Member k goes on from member k of the base's, if there is one.
     learn : callable
         Trains the task of a member; the text names the member, for its checkpoint. Member 0 has the
         task's own seed: an ensemble of one is that network.
     """
     settings = task.network
     assert isinstance(settings, EnsembleSettings)
-    outcomes = [
-        learn(replace(task, network=settings.each, seed=member_seed(task.seed, k)), f"member-{k}")
-        for k in range(settings.members)
-    ]
+    outcomes = [learn(_member(task, settings, k), f"member-{k}") for k in range(settings.members)]
     network = Ensemble(settings, [outcome.network for outcome in outcomes])
     judge = task.judge()
     error = None if judge is None else judge.nrmse(network)
@@ -106,6 +106,16 @@ def train_members(task: TrainingTask, learn: Callable[[TrainingTask, str], Outco
     }
     stopped = any(outcome.stopped_early for outcome in outcomes)
     return Outcome(network, history, seconds, steps, stopped, error, record)
+
+
+def _member(task: TrainingTask, settings: EnsembleSettings, number: int) -> TrainingTask:
+    """The task of one member."""
+    base = task.base
+    if base is not None:
+        if not isinstance(base.network, Ensemble) or len(base.network.members) != settings.members:
+            raise InputError(f"an ensemble of {settings.members} goes on from one of as many members")
+        base = replace(base, network=base.network.members[number])
+    return replace(task, network=settings.each, seed=member_seed(task.seed, number), base=base)
 
 
 def member_seed(seed: int, number: int) -> int:

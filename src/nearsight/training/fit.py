@@ -13,11 +13,13 @@ from nearsight.errors import ConvergenceError
 from nearsight.model.density_model import DensityModel, require_atomic_densities
 from nearsight.model.target import TargetKind
 from nearsight.networks.ensemble import EnsembleSettings
+from nearsight.networks.last_layer import LastLayerSettings
 from nearsight.networks.protocol import DirectFit, NetworkSettings
 from nearsight.progress import Progress, silent
 from nearsight.store.table import PointTable
 from nearsight.training.checkpoint import Checkpoints
 from nearsight.training.direct import fit_directly, train_members
+from nearsight.training.last_layer import train_last_layer
 from nearsight.training.run import RunState
 from nearsight.training.settings import TrainSettings
 from nearsight.training.task import Outcome, TrainingTask
@@ -39,7 +41,8 @@ class TrainResult:
     history : list of dict
         One entry a validation: ``step``, ``loss`` (of the last batch, standardised) and, with
         validation points, ``validation_nrmse_percent``. A fit in closed form has one, at step 0, its loss
-        that of a random batch. An ensemble has those of its members one after the other, with the
+        that of a random batch. Where a base goes on learning, the first is the base's own error, at step 0
+        and without a loss. An ensemble has those of its members one after the other, with the
         ``member``'s number, and last its own error.
     seconds : float
         Spent training, interruptions not counted.
@@ -71,6 +74,9 @@ def train_model(
     engine: Mapping[str, Any] | None,
     spacing: float,
     seed: int = 0,
+    n_effective: float | None = None,
+    base: DensityModel | None = None,
+    frozen_layers: int = 0,
     checkpoint_dir: Path | None = None,
     checkpoint_seconds: float = 10.0,
     provenance: Mapping[str, Any] | None = None,
@@ -96,6 +102,14 @@ def train_model(
         Kept in the model; see `DensityModel`.
     seed : int
         Settles start, batches and validation points.
+    n_effective : float, optional
+        Independent values among the points, which Bayesian networks weigh against their prior:
+        neighbouring grid points repeat each other. Each point counts as one unless given.
+    base : DensityModel, optional
+        Go on from this model, which has the same descriptor, network and target, in its units. Its weights
+        are kept where none do better on the validation points.
+    frozen_layers : int
+        First layers of `base` that stay as they are.
     checkpoint_dir : Path, optional
         Where to leave checkpoints and look for one of this very run (same data, settings, seed) to
         carry on. The last one stays there: remove it with `Checkpoints.clear` once the model is safe.
@@ -112,7 +126,9 @@ def train_model(
     ConvergenceError
         The loss is no longer finite.
     """
-    task = TrainingTask(table, validation, descriptor, network, target, settings, seed)
+    task = TrainingTask(
+        table, validation, descriptor, network, target, settings, seed, n_effective, base, frozen_layers
+    )
     if task.learned.needs_atoms:
         require_atomic_densities(valence, radial)
     with torch_threads(settings.threads):
@@ -144,6 +160,8 @@ def _learn(task: TrainingTask, folder: Path | None, seconds: float, progress: Pr
         return train_members(
             task, lambda member, name: _learn(member, folder and folder / name, seconds, progress)
         )
+    if isinstance(task.network, LastLayerSettings):
+        return train_last_layer(task, lambda inner: _learn(inner, folder, seconds, progress))
     if isinstance(task.network, DirectFit):
         return fit_directly(task, progress)
     state = task.start()
@@ -151,7 +169,10 @@ def _learn(task: TrainingTask, folder: Path | None, seconds: float, progress: Pr
     if folder is not None:
         checkpoints = Checkpoints(folder, task.digest(), seconds)
         checkpoints.restore(state)
-    _run(state, task.judge(), checkpoints, progress)
+    judge = task.judge()
+    if task.base is not None and judge is not None and not state.history:
+        state.check(judge, None)  # the base's weights are kept unless others do better
+    _run(state, judge, checkpoints, progress)
     return Outcome.of_run(state)
 
 

@@ -29,7 +29,7 @@ class RunState:
     stale : int
         Validations since the best.
     history : list of dict
-        One entry a validation: step, loss, error.
+        One entry a validation: step, loss (none before the first step), error.
     seconds : float
         Spent training, interruptions not counted.
     """
@@ -81,14 +81,23 @@ class RunState:
         for name, w in weights.items():
             self.average[name].lerp_(w.detach(), share)
 
-    def check(self, validation: Validation | None, loss: float) -> None:
-        """Validate, note the result, and keep the weights if they are the best so far."""
-        entry = {"step": float(self.trainer.step_number), "loss": loss}
+    def check(self, validation: Validation | None, loss: float | None) -> None:
+        """Validate, note the result with the loss if there is one, and keep the best weights so far.
+
+        What decides is the error of the prediction, also where the network states variances: those are
+        calibrated on held-out snapshots afterwards. While a schedule is still under way that the
+        variances hang on (`settles_at`, a share of the training), weights are neither kept nor stale.
+        """
+        entry = {"step": float(self.trainer.step_number)}
+        if loss is not None:
+            entry["loss"] = loss
         with self._averaged():
             error = None if validation is None else validation.nrmse(self.network)
             if error is not None:
                 entry["validation_nrmse_percent"] = error
-            if error is None or self.best_error is None or error < self.best_error:
+            if self.trainer.done < getattr(self.network, "settles_at", 0.0):
+                pass
+            elif error is None or self.best_error is None or error < self.best_error:
                 self.best = {name: t.clone() for name, t in self.network.tensors().items()}
                 self.best_error, self.stale = error, 0
             else:
@@ -108,7 +117,8 @@ class _Swapped:
     def __enter__(self) -> None:
         if self._tensors:
             self._own = {name: t.clone() for name, t in self._network.tensors().items()}
-            self._network.load_tensors(self._tensors)
+            # buffers, such as a prior, have no average
+            self._network.load_tensors({**self._own, **self._tensors})
 
     def __exit__(self, *error: object) -> None:
         if self._tensors:

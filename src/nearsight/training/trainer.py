@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 from nearsight.model.scaler import FeatureScaler
 from nearsight.model.target import Target
 from nearsight.networks.precision import hidden_products
+from nearsight.networks.protocol import LossNetwork
 from nearsight.store.table import PointTable
 from nearsight.training.batches import Batches
 from nearsight.training.settings import TrainSettings
@@ -62,7 +64,7 @@ class TrainingData:
 
 
 class Trainer:
-    """Takes AdamW steps on the weighted mean square of the standardised target's error.
+    """Takes AdamW steps on the network's own loss, or else on the weighted mean square error.
 
     Parameters
     ----------
@@ -72,18 +74,32 @@ class Trainer:
     settings : TrainSettings
     seed : int
         Settles the order of the batches.
+    n_effective : float, optional
+        Independent values among the points, for losses that weigh them against a prior; each point is
+        one unless given.
     """
 
-    def __init__(self, network: nn.Module, data: TrainingData, settings: TrainSettings, seed: int) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        data: TrainingData,
+        settings: TrainSettings,
+        seed: int,
+        n_effective: float | None = None,
+    ) -> None:
         self.network = network
         self.data = data
         self.settings = settings
+        self.n_effective = float(len(data)) if n_effective is None else n_effective
         self.total = settings.total_steps(len(data))
         self.step_number = 0
         self.batches = Batches(len(data), settings.batch, seed, 1 if data.in_memory else _CHUNK)
-        self.optimizer = torch.optim.AdamW(
-            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-        )
+        self.optimizer = torch.optim.AdamW(_groups(network, settings), lr=settings.learning_rate, fused=True)
+
+    @property
+    def done(self) -> float:
+        """Share of the steps that were taken, 0 … 1."""
+        return self.step_number / self.total
 
     def step(self) -> torch.Tensor:
         """Take one step; returns the loss of its batch, a detached scalar."""
@@ -92,12 +108,31 @@ class Trainer:
             group["lr"] = self.settings.rate(self.step_number, self.total)
         self.optimizer.zero_grad(set_to_none=True)
         with hidden_products(self.settings.precision, self.data.device):
-            output = self.network(x)
-        loss: torch.Tensor = (weight * (output - t).square()).mean()
+            loss = self._loss(x, t, weight)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.step_number += 1
         return loss.detach()
+
+    def _loss(self, x: torch.Tensor, t: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        if isinstance(self.network, LossNetwork):
+            return self.network.loss(x, t, weight, n_effective=self.n_effective, done=self.done)
+        square: torch.Tensor = (weight * (self.network(x) - t).square()).mean()
+        return square
+
+
+def _groups(network: nn.Module, settings: TrainSettings) -> list[dict[str, Any]]:
+    """What is trained, with weight decay but for what the network exempts by an `undecayed` method.
+
+    Weights with a prior of their own are drawn to it already, and a variance has no use for zero.
+    """
+    spared = {id(p) for p in getattr(network, "undecayed", list)()}
+    trained = [p for p in network.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if id(p) not in spared], "weight_decay": settings.weight_decay},
+        {"params": [p for p in trained if id(p) in spared], "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
 
 
 @contextmanager

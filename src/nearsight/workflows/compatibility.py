@@ -1,6 +1,6 @@
 """Whether a model and an engine speak of the same physics."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nearsight.engines.pseudopotential_engine import FILES_KEY
@@ -22,14 +22,20 @@ def _same_files(first: Mapping[str, str] | None, second: Mapping[str, str] | Non
     return bool(both) and all(first[symbol] == second[symbol] for symbol in both)
 
 
+def differing_settings(
+    model: Mapping[str, Any] | None, engine: Mapping[str, Any] | None
+) -> Iterator[tuple[str, Any, Any]]:
+    """Each setting that both know and in which they differ: its name, the model's value, the engine's."""
+    for key in _SETTINGS:
+        if model and engine and key in model and key in engine and model[key] != engine[key]:
+            yield key, model[key], engine[key]
+
+
 def differences(model: Mapping[str, Any] | None, engine: Mapping[str, Any]) -> list[str]:
     """A line for each setting in which an engine is not that of a model's data."""
-    if not model:
-        return []
     return [
-        f"the model's data has {key} {model[key]}, the energy is taken with {engine[key]} and differs by it"
-        for key in _SETTINGS
-        if key in model and key in engine and model[key] != engine[key]
+        f"the model's data has {key} {own}, the energy is taken with {other} and differs by it"
+        for key, own, other in differing_settings(model, engine)
     ]
 
 

@@ -28,10 +28,12 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Config(Strict):
-    """Settings of `train` and `prune`.
+    """Settings of `train`, `finetune` and `prune`.
 
     ``descriptor``, ``network``, ``training``, ``scoring`` and the settings of each selection method
-    are handed to their rooms, which check them.
+    are handed to their rooms, which check them. ``effective_points`` is the number of independent values
+    among the training points, for networks that weigh data against a prior; by default that of
+    `nearsight.workflows.material.Material.independent_values`.
     """
 
     target: Literal["auto", "total", "difference"] = "auto"
@@ -40,6 +42,7 @@ class Config(Strict):
     training: dict[str, Any] = Field(default_factory=dict)
     scoring: dict[str, Any] = Field(default_factory=dict)
     methods: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    effective_points: float | None = Field(None, gt=0, allow_inf_nan=False)
     validation_points: int = Field(20_000, ge=100)
     checkpoint_seconds: float = Field(10.0, ge=0)
 

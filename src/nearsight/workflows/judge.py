@@ -9,6 +9,8 @@ import numpy as np
 from nearsight.energy.harris_foulkes import harris_energy
 from nearsight.engines.protocol import Engine
 from nearsight.field import ScalarField
+from nearsight.inference.predictor import Prediction
+from nearsight.metrics.calibration import SnapshotSummary, summarise
 from nearsight.metrics.density import density_errors
 from nearsight.store import Dataset, SnapshotInfo
 
@@ -50,6 +52,14 @@ class Judge:
             "hartree_error_ha_per_atom": hartree,
             **self._energy_errors(density if energy else None),
         }
+
+    def summary(self, prediction: Prediction, *, seed: int = 0) -> SnapshotSummary | None:
+        """Whether the uncertainty of a prediction holds; None for one that states none."""
+        if prediction.aleatoric is None or prediction.epistemic is None:
+            return None
+        errors = (self.reference - prediction.density).values
+        parts = prediction.aleatoric.values, prediction.epistemic.values
+        return summarise(self.info.number, errors, *parts, seed=seed)
 
     def _energy_errors(self, density: ScalarField | None) -> dict[str, float | None]:
         """Error of the Harris–Foulkes energy, and what is left of it with its second-order correction."""

@@ -1,8 +1,8 @@
 """`Material`: all that a model is trained from, whether it comes from a data set or a coreset."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,6 +16,12 @@ from nearsight.provenance import generator
 from nearsight.store import Coreset, Dataset, PointTable
 from nearsight.structure import Structure
 from nearsight.training import describe_points
+
+#: volume (bohr³) that holds one independent value of a model's error. What a model gets wrong in aluminium is
+#: alike over 1.35 bohr, so that 522 values tell all of the 91,125 of a 32-atom snapshot: one in 7 bohr³
+#: (docs/coresets.md); rounded up, as counting a value twice makes a model too sure of itself. In water and
+#: CrFeCoNi errors are alike over less, and the count is on the careful side.
+INDEPENDENT_VOLUME: Final = 9.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +42,8 @@ class Material:
         Grid spacing in bohr.
     digest : str
         Hash of the data set behind it.
+    volumes : dict of int to float
+        Cell volume, bohr³, of each snapshot that training points come from; others may be in it.
     """
 
     training: PointTable
@@ -45,6 +53,20 @@ class Material:
     engine: dict[str, Any] | None
     spacing: float
     digest: str
+    volumes: Mapping[int, float] = field(default_factory=dict)
+
+    @property
+    def independent_values(self) -> float | None:
+        """How many of the training points' values are no repetition of their neighbours'.
+
+        One in `INDEPENDENT_VOLUME` of each snapshot that a training point comes from, and no more than there
+        are points; None where a volume is not known.
+        """
+        numbers = np.unique(self.training.points.snapshot)
+        if not all(int(n) in self.volumes for n in numbers):
+            return None
+        volume = sum(self.volumes[int(n)] for n in numbers)
+        return float(min(volume / INDEPENDENT_VOLUME, len(self.training)))
 
 
 def species_of(dataset: Dataset) -> tuple[int, ...]:
@@ -103,6 +125,7 @@ def from_dataset(
         dataset.engine,
         float(dataset.grid(numbers[0]).spacing.max()),
         dataset.digest(),
+        {n: structure.volume for n, structure in structures.items()},
     )
 
 
@@ -123,6 +146,7 @@ def from_coreset(coreset: Coreset, descriptor: Descriptor, progress: Progress = 
         coreset.engine,
         float(coreset.grids[first].spacing.max()),
         coreset.dataset_digest,
+        {n: structure.volume for n, structure in coreset.structures.items()},
     )
 
 

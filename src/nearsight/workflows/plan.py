@@ -30,6 +30,8 @@ class Plan:
     scoring : ScoreSettings
     validation_points : int
         Points drawn once from the validation snapshots.
+    effective_points : float or None
+        Independent values among the training points; None lets the data say.
     """
 
     descriptor: Descriptor
@@ -38,6 +40,7 @@ class Plan:
     training: TrainSettings
     scoring: ScoreSettings
     validation_points: int
+    effective_points: float | None = None
 
     @property
     def scoring_network(self) -> NetworkSettings:
@@ -47,7 +50,9 @@ class Plan:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready, for provenance and for recognising a run again."""
-        return {
+        # no key where nothing is set: a run from before there was this setting is still the same run
+        own = {} if self.effective_points is None else {"effective_points": self.effective_points}
+        return own | {
             "descriptor": self.descriptor.settings(),
             "network": self.network.as_dict(),
             "target": self.target,
@@ -91,4 +96,5 @@ def make_plan(config: Config, species: Sequence[int], *, has_atoms: bool, device
         training=build(TrainSettings, {"device": device, **config.training}, "training"),
         scoring=build(ScoreSettings, config.scoring, "scoring"),
         validation_points=config.validation_points,
+        effective_points=config.effective_points,
     )

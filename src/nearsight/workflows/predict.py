@@ -1,4 +1,4 @@
-"""`predict`: the density of a structure, written to a file."""
+"""`predict`: the density of a structure, written to a file, and beside it how sure the model is."""
 
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,10 @@ from ase import Atoms
 from nearsight.engines.spin import spin_notes
 from nearsight.errors import FileFormatError, InputError, StructureError
 from nearsight.grid import UniformGrid
-from nearsight.inference.predictor import predict_density
+from nearsight.inference.predictor import Prediction, predict_density
 from nearsight.io.density import read_snapshot, write_density
 from nearsight.io.formats import is_density_name, writable_format_of
+from nearsight.io.uncertainty import KINDS, Written, sibling, write_uncertain_density
 from nearsight.model.density_model import DensityModel
 from nearsight.model.file import load_model
 from nearsight.neighbours import require_separated_atoms
@@ -23,6 +24,8 @@ from nearsight.structure import Structure
 _COARSEST = 1.0
 #: the density, superposed atoms, and what writing a file takes
 _BYTES_PER_POINT = 48
+#: two standard deviations, and what writing them takes
+_UNCERTAIN_BYTES = 48
 
 
 def predict(
@@ -32,10 +35,11 @@ def predict(
     *,
     spacing: float | None = None,
     shape: tuple[int, int, int] | None = None,
+    uncertainty: bool | None = None,
     device: str = "auto",
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Predict a density and write it.
+    """Predict a density and write it, with the standard deviations of its uncertainties.
 
     Parameters
     ----------
@@ -47,20 +51,24 @@ def predict(
         Bohr; the training data's spacing unless given.
     shape : tuple of three int, optional
         Grid shape, in place of a spacing.
+    uncertainty : bool, optional
+        Write the aleatoric and the epistemic standard deviation too, in the same file or beside it
+        (`nearsight.io.uncertainty`); unless given, where the model knows them.
     device : {"auto", "cpu", "cuda"}
     progress : Progress
 
     Returns
     -------
     dict
-        Formula, shape, electrons, clipped charge, factor of the rescaling, seconds, and notes: what the
-        format made it change, and whether spin is missing.
+        Formula, shape, electrons, clipped charge, factor of the rescaling, seconds, ``files``, and notes:
+        what the format made it change, and whether spin is missing. ``uncertainty`` holds mean and maximum
+        of each standard deviation (e/bohr³) and its mean as a share of the mean density, or None.
 
     Raises
     ------
     InputError
         Both spacing and shape, or a grid coarser than a density can be; a structure that cannot be read
-        or is unphysical.
+        or is unphysical; an uncertainty asked of a model that knows none.
     FileFormatError
         A format that cannot be written.
     UnknownElementError
@@ -79,11 +87,13 @@ def predict(
     )
     if spacing is not None or shape is not None:
         _require_fine(grid, loaded.spacing)
-    _require_room(grid)
-    found = predict_density(loaded, atoms, grid, progress=progress)
-    notes = write_density(output, atoms, found.density, n_electrons=found.n_electrons)
+    wanted = _wanted(loaded, uncertainty)
+    _require_room(grid, _BYTES_PER_POINT + (_UNCERTAIN_BYTES if wanted else 0))
+    found = predict_density(loaded, atoms, grid, uncertainty=wanted, progress=progress)
+    written = _write(Path(output), atoms, found)
     return {
         "output": str(output),
+        "files": [str(path) for path in written.files],
         "formula": atoms.formula,
         "n_atoms": atoms.n_atoms,
         "shape": list(grid.shape),
@@ -92,7 +102,45 @@ def predict(
         "factor": found.factor,
         "seconds": found.seconds,
         "points_per_second": found.points_per_second,
-        "notes": [*structure_notes(structure), *notes, *spin_notes(atoms.species)],
+        "uncertainty": _uncertainty(found),
+        "notes": [*structure_notes(structure), *written.notes, *spin_notes(atoms.species)],
+    }
+
+
+def _wanted(model: DensityModel, asked: bool | None) -> bool:
+    """Whether the uncertainty is written; refused before any work where the model knows none."""
+    if asked and not model.knows_uncertainty:
+        raise InputError(
+            f"a model of kind '{model.network.settings.name}' states no uncertainty; leave out --uncertainty "
+            "or train one with network: {name: last_layer}, bayesian or ensemble"
+        )
+    return model.knows_uncertainty if asked is None else asked
+
+
+def _write(output: Path, atoms: Structure, found: Prediction) -> Written:
+    """Write what was predicted, and say which files beside it are of an earlier prediction."""
+    if found.aleatoric is not None and found.epistemic is not None:
+        fields = (found.density, found.aleatoric, found.epistemic)
+        return write_uncertain_density(output, atoms, *fields, n_electrons=found.n_electrons)
+    notes = write_density(output, atoms, found.density, n_electrons=found.n_electrons)
+    if not writable_format_of(output).takes_fields:
+        old = [path for path in (sibling(output, kind) for kind in KINDS) if path.exists()]
+        notes += tuple(f"{path} is of an earlier prediction" for path in old)
+    return Written((output,), notes)
+
+
+def _uncertainty(found: Prediction) -> dict[str, dict[str, float]] | None:
+    """Mean and maximum of each standard deviation; a mean over points, not that of a cell quantity."""
+    if found.aleatoric is None or found.epistemic is None:
+        return None
+    mean_density = float(found.density.values.mean())
+    return {
+        kind: {
+            "mean": float(field.values.mean()),
+            "max": float(field.values.max()),
+            "share_of_mean_density": float(field.values.mean()) / mean_density,
+        }
+        for kind, field in zip(KINDS, (found.aleatoric, found.epistemic), strict=True)
     }
 
 
@@ -107,9 +155,9 @@ def _require_fine(grid: UniformGrid, trained: float) -> None:
         )
 
 
-def _require_room(grid: UniformGrid) -> None:
+def _require_room(grid: UniformGrid, bytes_per_point: int) -> None:
     """Refuse a grid whose arrays do not fit into memory, before hours are spent on it."""
-    needed, free = _BYTES_PER_POINT * grid.n_points, psutil.virtual_memory().available
+    needed, free = bytes_per_point * grid.n_points, psutil.virtual_memory().available
     if needed > free:
         raise InputError(
             f"a grid of {' x '.join(map(str, grid.shape))} points takes {needed / 1e9:.1f} GB, and "

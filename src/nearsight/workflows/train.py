@@ -1,6 +1,6 @@
 """`train`: from a data set or a coreset to a model file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from nearsight.store import Coreset, Dataset, read_coreset, store_kind
 from nearsight.training import TrainResult, describe_points, train_model
 from nearsight.training.checkpoint import Checkpoints
 from nearsight.training.distil import distil
+from nearsight.workflows.calibrate import calibrated
 from nearsight.workflows.config import Config
 from nearsight.workflows.material import (
     Material,
@@ -53,6 +54,20 @@ class TrainSummary:
     validation_nrmse_percent: float
     seconds: float
     history: list[dict[str, float]]
+
+    @classmethod
+    def of(cls, result: TrainResult, n_points: int) -> "TrainSummary":
+        """Of a training on so many points."""
+        best = result.validation_nrmse_percent
+        return cls(
+            result.model,
+            n_points,
+            result.steps,
+            result.stopped_early,
+            float("nan") if best is None else best,
+            result.seconds,
+            result.history,
+        )
 
     @property
     def notes(self) -> list[str]:
@@ -109,7 +124,7 @@ def train(
     ConvergenceError
         The loss is no longer finite.
     """
-    source = _open(data)
+    source = open_data(data)
     config = config or Config()
     taught_by = None if teacher is None else _teacher(teacher, device)
     if taught_by is not None:
@@ -139,16 +154,7 @@ def train(
         teacher=taught_by,
         progress=progress,
     )
-    best = result.validation_nrmse_percent
-    return TrainSummary(
-        result.model,
-        len(material.training),
-        result.steps,
-        result.stopped_early,
-        float("nan") if best is None else best,
-        result.seconds,
-        result.history,
-    )
+    return TrainSummary.of(result, len(material.training))
 
 
 def fit(
@@ -160,11 +166,15 @@ def fit(
     checkpoint_seconds: float = 10.0,
     origin: dict[str, Any] | None = None,
     teacher: DensityModel | None = None,
+    base: DensityModel | None = None,
+    frozen_layers: int = 0,
     progress: Progress = silent,
 ) -> TrainResult:
     """Train on described points; write the model to `output`, then drop its checkpoint.
 
-    With a `teacher` its predictions are learned there; see `nearsight.training.distil`.
+    With a `teacher` its predictions are learned there; see `nearsight.training.distil`. With a `base` that
+    model goes on learning; see `nearsight.workflows.finetune`. A model that knows its uncertainty is
+    calibrated on the validation points; without any, the calibration of the base stays.
     """
     target = None if output is None else Path(output)
     folder = None if target is None else target.with_name(f".{target.name}.checkpoint")
@@ -191,15 +201,23 @@ def fit(
             valence=material.valence,
             engine=material.engine,
             spacing=material.spacing,
+            n_effective=plan.effective_points or material.independent_values,
+            base=base,
+            frozen_layers=frozen_layers,
             **how,
         )
+    model = result.model
+    if base is not None:
+        model = replace(model, calibration=dict(base.calibration))
+    result = replace(result, model=calibrated(model, material.validation, seed=seed))
     if target is not None and folder is not None:
         save_model(result.model, target)
         Checkpoints(folder, "").clear()
     return result
 
 
-def _open(data: Path | str | Dataset | Coreset) -> Dataset | Coreset:
+def open_data(data: Path | str | Dataset | Coreset) -> Dataset | Coreset:
+    """The data set or coreset of that name; raises `StoreError` where there is none."""
     if isinstance(data, Dataset | Coreset):
         return data
     kind = store_kind(data)
