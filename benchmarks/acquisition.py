@@ -30,7 +30,7 @@ from nearsight.training import PointTable, describe_points
 from nearsight.workflows.acquisition_rules import choose, offered, require_rule
 from nearsight.workflows.acquisition_scores import uncertainty_at
 from nearsight.workflows.config import Config
-from nearsight.workflows.material import INDEPENDENT_VOLUME, Material, from_dataset, species_of
+from nearsight.workflows.material import Material, from_dataset, species_of
 from nearsight.workflows.plan import Plan, make_plan
 from nearsight.workflows.records import read_json, write_json
 from nearsight.workflows.train import fit
@@ -191,8 +191,7 @@ def take(
     features, known = pool.looked_at(rest), pool.looked_at(chosen)
     volumes = np.array([pool.volumes[k] for k in rest])
     uncertainty = uncertainty_at(model, features, volumes) if model.knows_uncertainty else None
-    n_labelled = sum(pool.volumes[k] for k in chosen) / INDEPENDENT_VOLUME
-    design = choose(by, offered(features, known, n_labelled, uncertainty), n, rng)
+    design = choose(by, offered(features, known, uncertainty), n, rng)
     return [rest[k] for k in design.order]
 
 

@@ -163,6 +163,14 @@ def defects(out: Path, arguments: argparse.Namespace, runs: list[tuple[int, str]
     """What one snapshot with a vacancy teaches."""
     base, more = ns.Dataset.open(arguments.train), ns.Dataset.open(arguments.defect)
     data = combined(out / "with-defect.zarr", base, more, more.snapshots("train"))
+    for seed, name in runs:
+        trained(out, name, data, seed, "+defect")
+        print(f"\n### {name}, seed {seed}, with {len(more.snapshots('train'))} defect snapshot\n\n{HEAD}")
+        for path in (arguments.train, arguments.defect):
+            found = judged(out, out / f"{name}+defect-{seed}.nst", path, "test", energies=False)
+            print(row(f"**{path.stem}**", found))
+            for entry in found["per_trajectory"]:
+                print(row(entry["trajectory"], entry), flush=True)
     print(
         "\n| network, seed | snapshot | epistemic σ near / far before | after | error near before | after |"
     )

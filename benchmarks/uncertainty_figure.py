@@ -125,7 +125,8 @@ def surface(values: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
                 cell[u] += du
                 cell[v] += dv
                 around.append(number[tuple(cell)])
-            faces.append(around)
+            # counterclockwise as seen from outside
+            faces.append(around if inside[tuple(edge)] else around[::-1])
     return vertices, np.array(faces, dtype=int).reshape(-1, 4)
 
 
@@ -139,7 +140,7 @@ def surface_figure(structure: ns.Structure, sigma: ns.ScalarField, centre: np.nd
     place = vertices / shape @ cell * BOHR_IN_ANGSTROM
     figure = plt.figure(figsize=(6.0, 5.4), layout="constrained")
     axes: Any = figure.add_subplot(projection="3d", computed_zorder=True)
-    mesh = Poly3DCollection(place[faces], facecolor="#d55e00", alpha=0.55, lw=0, shade=True)
+    mesh = Poly3DCollection(place[faces], facecolors="#d55e00", alpha=0.55, lw=0, shade=True)
     axes.add_collection3d(mesh)
     moved = (structure.positions @ np.linalg.inv(cell) + shift / shape) % 1.0
     atoms = moved @ cell * BOHR_IN_ANGSTROM

@@ -97,7 +97,7 @@ def evaluate(
     }
     if figure is not None:
         write_calibration_figure(
-            result, Path(figure), f"Uncertainty of a {model.network.settings.name} model"
+            result, Path(figure), f"Uncertainties of the model ({model.network.settings.name})"
         )
     return result
 
