@@ -294,8 +294,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rules", nargs="+", default=["random", "epistemic", "coverage", "both"])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--first-repeat", type=int, default=0)
-    parser.add_argument("--start", type=int, default=4, help="random snapshots at the start")
-    parser.add_argument("--add", type=int, default=3, help="snapshots a round")
+    parser.add_argument("--start", type=int, default=2, help="random snapshots at the start")
+    parser.add_argument("--add", type=int, default=2, help="snapshots a round")
     parser.add_argument("--stop", type=int, default=40)
     parser.add_argument(
         "--develop", type=int, default=0, help="trajectories held out to judge by, not the test's"

@@ -41,7 +41,7 @@ def test_acquire(nearsight: Command, pipeline: Path, tmp_path: Path) -> None:
     result = nearsight("acquire", pipeline / "model.nst", structures, "-o", chosen, *arguments).json
     assert [c["rank"] for c in result["chosen"]] == [1]
     assert (len(result["others"]), result["by"], result["points"]) == (1, "coverage", 20)
-    assert len(result["notes"]) == 2  # one frame is for validation, one for test
+    assert len(result["notes"]) == 3  # one frame is for validation, one for test, and no data
     assert [f.label for f in read_frames(chosen)] == [result["chosen"][0]["label"]]
     labelled = nearsight(
         "acquire", pipeline / "model.nst", structures, "-o", chosen, "--by", "coverage", "--n", 1,

@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from nearsight.coreset.design import (
-    farthest_groups,
+    covering_groups,
     group_distances,
-    linear_factors,
     most_informative,
 )
 from nearsight.errors import InputError
@@ -75,29 +74,6 @@ def test_a_batch_does_not_repeat_itself() -> None:
     assert np.argsort(-(found**2).sum(axis=(1, 2)), kind="stable")[1] != 5
 
 
-@given(seed=seeds, k=st.integers(0, 9))
-def test_linear_factors_are_those_of_a_linear_function_given_labels(seed: int, k: int) -> None:
-    rng = np.random.default_rng(seed)
-    groups, known = rng.normal(size=(5, 4, 3)), rng.normal(size=(k, 3))
-    found = linear_factors(groups, known, 2.0 * k, noise=0.5).reshape(-1, 3)
-    rows = groups.reshape(-1, 3)
-    spread = 0.5 * np.mean((rows**2).sum(axis=1))  # each label stands for two values
-    wanted = rows @ rows.T
-    if k:
-        gain = np.linalg.solve(known @ known.T + spread / 2 * np.eye(k), known @ rows.T)
-        wanted = wanted - rows @ known.T @ gain
-    np.testing.assert_allclose(found @ found.T, wanted, atol=1e-8)
-
-
-def test_linear_factors_keep_the_largest_directions() -> None:
-    groups = np.random.default_rng(0).normal(size=(5, 20, 4)) * np.array([3.0, 2.0, 0.01, 0.01])
-    found = linear_factors(groups, groups[0, :0], 0.0, n_directions=2)
-    assert found.shape == (5, 20, 2)
-    np.testing.assert_allclose(
-        (found**2).sum(axis=2), (groups[..., :2] ** 2).sum(axis=2), rtol=1e-2, atol=1e-2
-    )
-
-
 @given(seed=seeds, k=st.integers(1, 40))
 def test_group_distances_are_those_of_scipy(seed: int, k: int) -> None:
     rng = np.random.default_rng(seed)
@@ -106,28 +82,43 @@ def test_group_distances_are_those_of_scipy(seed: int, k: int) -> None:
     np.testing.assert_allclose(group_distances(groups, known), wanted, rtol=1e-3, atol=1e-3)
 
 
-@given(seed=seeds)
-def test_one_group_of_each_cluster(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    label = rng.permutation(np.repeat(np.arange(4), 3))
-    groups = 10.0 * np.eye(4)[label][:, None] + 0.05 * rng.normal(size=(12, 6, 4))
-    assert sorted(label[farthest_groups(groups, 4).order]) == [0, 1, 2, 3]
-    known = groups[label == 2].reshape(-1, 4)
-    assert sorted(label[farthest_groups(groups, 3, known=known).order]) == [0, 1, 3]
-
-
-def test_a_weight_multiplies_the_distance() -> None:
-    groups = np.array([[[1.0]], [[2.0]], [[4.0]]])
-    known = np.zeros((1, 1))
-    assert farthest_groups(groups, 1, known=known).order[0] == 2
-    weighted = farthest_groups(groups, 1, known=known, weight=np.array([9.0, 1.0, 1.0]))
-    assert (weighted.order[0], weighted.value[0]) == (0, 9.0)
-
-
 @pytest.mark.parametrize("n", [0, 4])
 def test_counts_out_of_range(n: int) -> None:
     found = factors(0, n=3)
     with pytest.raises(InputError, match=f"cannot choose {n} of 3 structures"):
         most_informative(information(found, 1.0), n, target=target(found))
     with pytest.raises(InputError, match=f"cannot choose {n} of 3 structures"):
-        farthest_groups(found, n)
+        covering_groups(found, n)
+
+
+def cover(groups: np.ndarray, chosen: list[int], known: np.ndarray) -> float:
+    points = groups.reshape(-1, groups.shape[2])
+    there = np.concatenate([known, groups[chosen].reshape(-1, groups.shape[2])])
+    return float(cdist(points, there).min(axis=1).mean() / np.sqrt(groups.shape[2]))
+
+
+@given(seed=seeds)
+def test_every_covering_choice_is_the_best_by_brute_force(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    groups, known = rng.normal(size=(6, 5, 3)) + rng.normal(size=(6, 1, 3)), rng.normal(size=(4, 3))
+    design = covering_groups(groups, 3, known=known)
+    taken: list[int] = []
+    for best, value in zip(design.order.tolist(), design.value, strict=True):
+        before = cover(groups, taken, known)
+        after = [cover(groups, [*taken, i], known) for i in range(6) if i not in taken]
+        assert cover(groups, [*taken, best], known) == pytest.approx(min(after), rel=1e-4)
+        assert value == pytest.approx(before - min(after), rel=1e-3, abs=1e-6)
+        taken.append(best)
+    assert (np.diff(design.value) <= 1e-9).all()  # the cover is submodular
+
+
+def test_covering_takes_one_group_of_each_cluster() -> None:
+    rng = np.random.default_rng(0)
+    label = rng.permutation(np.repeat(np.arange(4), 3))
+    groups = 10.0 * np.eye(4)[label][:, None] + 0.05 * rng.normal(size=(12, 6, 4))
+    assert sorted(label[covering_groups(groups, 4).order]) == [0, 1, 2, 3]
+    # few targets do as well as all, and a weight draws the choice
+    assert sorted(label[covering_groups(groups, 4, n_targets=24).order]) == [0, 1, 2, 3]
+    heavy = np.where(label == 3, 100.0, 1.0)[:, None] * np.ones((12, 6))
+    known = groups[label == 0].reshape(-1, 4)
+    assert label[covering_groups(groups, 1, known=known, weight=heavy).order[0]] == 3

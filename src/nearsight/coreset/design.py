@@ -4,13 +4,13 @@
 parameters θ ~ N(0, 1) falls by labelling a structure by an amount that does not depend on the labels
 (D. J. C. MacKay, Neural Comput. 4, 590 (1992)), so that a batch is chosen one by one, each knowing what the
 earlier ones will have taught (J. Ash, S. Goel, A. Krishnamurthy, S. Kakade, NeurIPS 2021, arXiv:2106.09675).
-`farthest_groups` needs the features alone: T. F. Gonzalez, Theor. Comput. Sci. 38, 293 (1985).
+`covering_groups` needs the features alone: greedy k-median of all points.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg import cho_factor, cho_solve
 
 from nearsight.errors import InputError
 
@@ -27,7 +27,7 @@ class Design:
     order : ndarray (n,), int64
         Positions among those offered.
     value : ndarray (n,)
-        What each was worth when it was chosen: the fall of the mean epistemic variance, or its distance.
+        What each was worth when it was chosen: the fall of the mean epistemic variance, or distance.
     """
 
     order: np.ndarray
@@ -77,44 +77,6 @@ def _remaining(precision: np.ndarray, goal: np.ndarray) -> float:
     return float(np.trace(cho_solve(factor, goal, check_finite=False)))
 
 
-def linear_factors(
-    groups: np.ndarray, known: np.ndarray, n_known: float, *, n_directions: int = 128, noise: float = 0.1
-) -> np.ndarray:
-    """Factors of what is not known of a function that is linear in the features.
-
-    The function's coefficients are independent along the principal directions of the features, of variance
-    one; labels of the known points carry noise.
-
-    Parameters
-    ----------
-    groups : ndarray (n_groups, m, d)
-        Standardised features.
-    known : ndarray (k, d)
-        Those of points that are labelled; may be empty.
-    n_known : float
-        Independent values behind the known points.
-    n_directions : int
-        Principal directions kept, at most.
-    noise : float
-        Variance of a label's noise, over that of the function.
-
-    Returns
-    -------
-    ndarray (n_groups, m, q), float64
-        Their products are the covariances of the function at the points, given the labels.
-    """
-    rows = groups.reshape(-1, groups.shape[2]).astype(np.float64)
-    sizes, directions = np.linalg.eigh(rows.T @ rows / len(rows))
-    basis = directions[:, ::-1][:, :n_directions]
-    precision = np.eye(basis.shape[1])
-    if len(known):
-        seen = known @ basis
-        precision += n_known / len(known) / (noise * sizes.sum()) * (seen.T @ seen)
-    lower = np.linalg.cholesky(precision)
-    found = solve_triangular(lower, (rows @ basis).T, lower=True, check_finite=False).T
-    return np.asarray(found).reshape(*groups.shape[:2], -1)
-
-
 def group_distances(groups: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Distance of every point of every group to the nearest known point.
 
@@ -142,23 +104,31 @@ def group_distances(groups: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(nearest, 0.0) / d).reshape(n_groups, m)
 
 
-def farthest_groups(
-    groups: np.ndarray, n: int, *, known: np.ndarray | None = None, weight: np.ndarray | None = None
+def covering_groups(
+    groups: np.ndarray,
+    n: int,
+    *,
+    known: np.ndarray | None = None,
+    weight: np.ndarray | None = None,
+    n_targets: int = 3000,
 ) -> Design:
-    """The groups of points farthest from all that is known, one by one; the chosen become known.
+    """The groups that bring all points nearest to what is known, one by one; the chosen become known.
 
-    A group is as far as its points are on average. Where nothing is known the first is the group closest to
-    the others' mean features.
+    Each choice lowers the mean distance of all points to the nearest known one most: greedy k-median, within
+    63 % of the largest fall there is (G. L. Nemhauser, L. A. Wolsey, M. L. Fisher, Math. Program. 14, 265
+    (1978)).
 
     Parameters
     ----------
     groups : ndarray (n_groups, m, d)
-        Standardised features.
+        Features on one scale.
     n : int
     known : ndarray (k, d), optional
         Points that are labelled already.
-    weight : ndarray (n_groups,), optional
-        What a distance is multiplied by, such as an uncertainty.
+    weight : ndarray (n_groups, m), optional
+        What the distance of a point counts, such as its uncertainty.
+    n_targets : int
+        So many points stand for all.
 
     Raises
     ------
@@ -166,28 +136,28 @@ def farthest_groups(
         More to choose than there are.
     """
     _require_count(n, len(groups))
-    times = np.ones(len(groups)) if weight is None else weight
+    d = groups.shape[2]
+    total = groups.shape[0] * groups.shape[1]
+    # any would do, as long as they are no pattern of groups and points
+    which = np.sort(np.random.default_rng(0).permutation(total)[:n_targets])
+    targets = groups.reshape(-1, d)[which]
+    counts = np.ones(len(which)) if weight is None else weight.reshape(-1)[which]
+    counts = counts / max(counts.sum(), np.finfo(float).tiny)
+    each = np.stack([group_distances(targets[None], group)[0] for group in groups], axis=1)
+    if known is None or len(known) == 0:
+        nearest = each.max(axis=1)
+    else:
+        nearest = group_distances(targets[None], known)[0]
     order: list[int] = []
     value: list[float] = []
-    if known is None or len(known) == 0:
-        first = _most_central(groups)
-        order, value = [first], [0.0]
-        nearest = group_distances(groups, groups[first])
-    else:
-        nearest = group_distances(groups, known)
-    while len(order) < n:
-        worth = nearest.mean(axis=1) * times
-        worth[order] = -np.inf
-        best = int(np.argmax(worth))
+    for _ in range(n):
+        fall = counts @ np.maximum(nearest[:, None] - each, 0.0)
+        fall[order] = -np.inf
+        best = int(np.argmax(fall))
         order.append(best)
-        value.append(float(worth[best]))
-        nearest = np.minimum(nearest, group_distances(groups, groups[best]))
+        value.append(float(fall[best]))
+        nearest = np.minimum(nearest, each[:, best])
     return Design(np.array(order, dtype=np.int64), np.array(value))
-
-
-def _most_central(groups: np.ndarray) -> int:
-    means = groups.mean(axis=1, dtype=np.float64)
-    return int(np.argmin(((means - means.mean(axis=0)) ** 2).sum(axis=1)))
 
 
 def _require_count(n: int, available: int) -> None:

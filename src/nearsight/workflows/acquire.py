@@ -151,6 +151,8 @@ def acquire(
     frames = read_frames(candidates) if isinstance(candidates, str | Path) else list(candidates)
     dataset = data if data is None or isinstance(data, Dataset) else Dataset.open(data)
     free, notes = usable(frames, dataset)
+    if dataset is None and rule in ("coverage", "both"):
+        notes.append("no labelled data was given (--data): the choice covers the candidates alone")
     if not 1 <= n <= len(free):
         raise InputError(
             f"cannot choose {n} of {len(free)} candidate structures ({len(frames)} given); ask for 1 to "

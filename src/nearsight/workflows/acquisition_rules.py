@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from nearsight.coreset.design import Design, farthest_groups, linear_factors, most_informative
+from nearsight.coreset.design import Design, covering_groups, most_informative
 from nearsight.errors import InputError
 from nearsight.model.scaler import FeatureScaler
 from nearsight.workflows.acquisition_scores import Uncertainty
@@ -28,33 +28,21 @@ class Offer:
         Features of each structure's points, standardised over all structures.
     labelled : ndarray (k, n_features)
         Those of points that are labelled already; may be empty.
-    n_labelled : float
-        Independent values behind them.
     uncertainty : Uncertainty or None
         What the model knows of its own ignorance there; None where no rule asks for it.
     """
 
     groups: np.ndarray
     labelled: np.ndarray
-    n_labelled: float
     uncertainty: Uncertainty | None = None
 
-    @property
-    def few(self) -> np.ndarray:
-        """As many points of each structure as distances need."""
-        return self.groups[:, :COVER_POINTS]
 
-
-def offered(
-    features: np.ndarray, labelled: np.ndarray, n_labelled: float, uncertainty: Uncertainty | None = None
-) -> Offer:
+def offered(features: np.ndarray, labelled: np.ndarray, uncertainty: Uncertainty | None = None) -> Offer:
     """An offer of raw features (n_structures, m, d) and those of labelled ones, standardised together."""
     width = features.shape[2]
     known = labelled.reshape(-1, width)
     scaler = FeatureScaler.fit(np.concatenate([features.reshape(-1, width), known]))
-    return Offer(
-        (features - scaler.mean) / scaler.std, (known - scaler.mean) / scaler.std, n_labelled, uncertainty
-    )
+    return Offer((features - scaler.mean) / scaler.std, (known - scaler.mean) / scaler.std, uncertainty)
 
 
 def require_rule(by: str) -> By:
@@ -99,40 +87,28 @@ def _known(offer: Offer) -> Uncertainty:
 
 
 def _by_uncertainty(offer: Offer, n: int, rng: np.random.Generator) -> Design:
-    """Largest expected fall of the mean variance of all."""
+    """Largest expected fall of the mean variance of all points; `_by_both` without a joint distribution."""
     known = _known(offer)
     if known.factors is None:
-        return _by_sigma_times_distance(offer, n)
-    return _informative(known.factors, known.share, n)
+        return _by_both(offer, n, rng)
+    rows = known.factors.reshape(-1, known.factors.shape[2])
+    information = np.swapaxes(known.factors, 1, 2) @ (known.factors * known.share[:, :, None])
+    return most_informative(information, n, target=rows.T @ rows / len(rows))
 
 
 def _by_cover(offer: Offer, n: int, rng: np.random.Generator) -> Design:
-    return farthest_groups(offer.few, n, known=offer.labelled)
+    """Largest fall of the mean distance of all points to the nearest that is labelled."""
+    return _covering(offer, n)
 
 
 def _by_both(offer: Offer, n: int, rng: np.random.Generator) -> Design:
-    """As by uncertainty, of what the model does not know plus as much again that is linear in the features.
-
-    A last layer sees what the layers before it were trained to show; the features tell structures apart that
-    it does not.
-    """
-    known = _known(offer)
-    if known.factors is None:
-        return _by_sigma_times_distance(offer, n)
-    linear = linear_factors(offer.groups, offer.labelled, offer.n_labelled)
-    size = np.sqrt((known.factors**2).sum() / max(float((linear**2).sum()), np.finfo(float).tiny))
-    return _informative(np.concatenate([known.factors, size * linear], axis=2), known.share, n)
+    """As by cover, each point's distance times its epistemic σ."""
+    return _covering(offer, n, _known(offer).sigma)
 
 
-def _by_sigma_times_distance(offer: Offer, n: int) -> Design:
-    """Without a joint distribution: the distance from all that is known, times the uncertainty."""
-    return farthest_groups(offer.few, n, known=offer.labelled, weight=_known(offer).rms)
-
-
-def _informative(factors: np.ndarray, share: np.ndarray, n: int) -> Design:
-    rows = factors.reshape(-1, factors.shape[2])
-    information = np.swapaxes(factors, 1, 2) @ (factors * share[:, :, None])
-    return most_informative(information, n, target=rows.T @ rows / len(rows))
+def _covering(offer: Offer, n: int, weight: np.ndarray | None = None) -> Design:
+    few = None if weight is None else weight[:, :COVER_POINTS]
+    return covering_groups(offer.groups[:, :COVER_POINTS], n, known=offer.labelled, weight=few)
 
 
 def _at_random(offer: Offer, n: int, rng: np.random.Generator) -> Design:

@@ -15,7 +15,6 @@ from nearsight.progress import Progress, silent
 from nearsight.structure import Structure
 from nearsight.workflows.acquisition_rules import COVER_POINTS, By, Offer, choose, offered
 from nearsight.workflows.acquisition_scores import random_features, uncertainty_at
-from nearsight.workflows.material import INDEPENDENT_VOLUME
 
 #: quantile of σ at labelled points, and multiple of its median where none are known, above which σ is large
 _QUANTILE, _MULTIPLE = 0.95, 2.0
@@ -176,8 +175,8 @@ def survey(
                 if old
                 else _MULTIPLE * float(np.median(uncertainty.sigma))
             )
-    offer = offered(features, known, sum(s.volume for s in old) / INDEPENDENT_VOLUME, uncertainty)
-    distance = group_distances(offer.few, offer.labelled).mean(axis=1) if old else None
+    offer = offered(features, known, uncertainty)
+    distance = group_distances(offer.groups[:, :COVER_POINTS], offer.labelled).mean(axis=1) if old else None
     return Survey(structures, model.elements, described, offer, distance, threshold)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nearsight.coreset.design import farthest_groups
+from nearsight.coreset.design import covering_groups
 from nearsight.descriptors import descriptor_from_settings
 from nearsight.engines.protocol import Engine
 from nearsight.errors import IncompleteError, InputError
@@ -268,12 +268,12 @@ class _Loop:
         features = random_features(
             descriptor, structures, COVER_POINTS, seed=self.seed, progress=self.progress
         )
-        groups = offered(features, features[:0], 0.0).groups
+        groups = offered(features, features[:0]).groups
         picked = [row for row, _ in by_new_elements(structures, ())][:n]
         rest = [row for row in range(len(free)) if row not in picked]
         if n > len(picked):
             known = groups[picked].reshape(-1, groups.shape[2])
-            picked += [rest[k] for k in farthest_groups(groups[rest], n - len(picked), known=known).order]
+            picked += [rest[k] for k in covering_groups(groups[rest], n - len(picked), known=known).order]
         return [free[row] for row in picked]
 
 
