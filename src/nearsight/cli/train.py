@@ -2,11 +2,19 @@
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nearsight.cli.console import Device, Json, Quiet, Seed, Session
+
+if TYPE_CHECKING:
+    from nearsight.model.density_model import DensityModel
+
+
+def _calibration(model: "DensityModel") -> str:
+    n = model.calibration.get("n_snapshots", 0)
+    return f"recalibrated on {n} validation snapshots" if n else "not calibrated: no validation snapshots"
 
 
 def train(
@@ -40,6 +48,7 @@ def train(
             if math.isnan(error)
             else f"{error:.3f} %",
             "training": f"{result.seconds:.1f} s",
+            **({"error bars": _calibration(result.model)} if result.model.knows_uncertainty else {}),
         },
     )
     session.notes(output, result.notes)

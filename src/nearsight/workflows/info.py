@@ -14,6 +14,8 @@ from nearsight.errors import InputError
 from nearsight.io.density import read_snapshot
 from nearsight.io.extxyz import Frame, read_frames
 from nearsight.io.formats import is_density_name
+from nearsight.model.calibration import Calibration
+from nearsight.model.density_model import DensityModel
 from nearsight.model.file import load_model
 from nearsight.report.reading import read_study
 from nearsight.store import Dataset, read_coreset, store_kind
@@ -98,6 +100,19 @@ def _coreset(path: Path) -> dict[str, Any]:
     }
 
 
+def _error_bars(model: DensityModel) -> str:
+    """Whether it states uncertainties, and the factors of their variances."""
+    if not model.knows_uncertainty:
+        return "none"
+    factors = Calibration.from_dict(model.calibration)
+    if not factors.n_points:
+        return "not calibrated"
+    return (
+        f"calibrated on {factors.n_snapshots} snapshots: variance = {factors.aleatoric:.3g} aleatoric + "
+        f"{factors.epistemic:.3g} epistemic + {factors.noise:.3g}"
+    )
+
+
 def _model(path: Path) -> dict[str, Any]:
     model = load_model(path)
     training = model.provenance.get("training", {})
@@ -108,6 +123,7 @@ def _model(path: Path) -> dict[str, Any]:
         "descriptor": model.descriptor.name,
         "features": model.descriptor.n_features,
         "network": str(model.network.settings.as_dict()["network"]),
+        "error bars": _error_bars(model),
         "target": model.target.kind,
         "spacing (bohr)": model.spacing,
         "training points": training.get("points"),
