@@ -36,8 +36,8 @@ from nearsight.workflows.records import read_json, write_json
 from nearsight.workflows.train import fit
 
 SPLITS = ("train", "validation", "test")
-#: of the way that random choice comes, at which snapshots are compared
-SHARES = (0.5, 0.6, 0.7, 0.8, 0.9)
+#: errors compared: those that random choice has come to on average with so many snapshots
+COUNTS = (4, 6, 8, 10, 12, 16, 20, 24, 28, 32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,9 +228,10 @@ def summary(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
         for rule, found in courses.items()
     }
     ratios = [
-        ratio(courses, curves, rule, what, share)
+        ratio(courses, curves, rule, what, point[what])
         for what in ("mean", "worst")
-        for share in SHARES
+        for point in curves["random"]
+        if point["snapshots"] in COUNTS
         for rule in rules
         if rule != "random"
     ]
@@ -238,11 +239,9 @@ def summary(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def ratio(
-    courses: dict[str, list[Any]], curves: dict[str, list[Any]], rule: str, what: str, share: float
+    courses: dict[str, list[Any]], curves: dict[str, list[Any]], rule: str, what: str, level: float
 ) -> dict[str, Any]:
-    """Snapshots, of random choice and of a rule, for the error where random has come a share of its way."""
-    start, end = curves["random"][0][what], min(point[what] for point in curves["random"])
-    level = start - share * (start - end)
+    """Snapshots that random choice and a rule need for an error."""
     last = float(min(rounds[-1]["snapshots"] for rounds in courses["random"]))
     ours, random = (needed(curves[name], level, what) for name in (rule, "random"))
     # where random choice never came as low it needs more than it had: the ratio is larger than stated

@@ -32,7 +32,7 @@ train:
 
 def test_acquire(nearsight: Command, pipeline: Path, tmp_path: Path) -> None:
     structures, chosen = pipeline / "structures.extxyz", tmp_path / "chosen.extxyz"
-    line = nearsight("acquire", pipeline / "model.nst", structures, "-o", chosen, "--n", 1).error
+    line = nearsight("acquire", pipeline / "model.nst", structures, "-o", chosen, "--by", "both").error
     assert "states no uncertainty to rank structures by; use --by coverage" in line
     line = nearsight("acquire", pipeline / "model.nst", structures, "-o", chosen, "--by", "coverage").error
     assert "cannot choose 10 of 2 candidate structures (4 given)" in line

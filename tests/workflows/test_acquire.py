@@ -171,7 +171,7 @@ def test_a_model_without_uncertainty(plain: DensityModel, candidates: list[Frame
     with pytest.raises(
         InputError, match="'mlp' states no uncertainty to rank structures by; use --by coverage"
     ):
-        acquire(plain, candidates, n=2)
+        acquire(plain, candidates, n=2, by="both")
     result = acquire(plain, candidates, n=7, by="coverage", points=40)
     assert result.numbers.index(5) <= 1  # the first lies in the middle of all
     assert all(c.sigma is None and c.distance is None for c in result.chosen)
@@ -179,7 +179,7 @@ def test_a_model_without_uncertainty(plain: DensityModel, candidates: list[Frame
 
 
 def test_rules_and_counts_that_are_not_there(model: DensityModel, candidates: list[Frame]) -> None:
-    with pytest.raises(InputError, match="by epistemic, coverage, both, random, not by 'magic'"):
+    with pytest.raises(InputError, match="by coverage, both, epistemic, random, not by 'magic'"):
         acquire(model, candidates, by="magic")
     with pytest.raises(InputError, match="at least 2 random points"):
         acquire(model, candidates, points=1)

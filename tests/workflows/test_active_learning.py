@@ -188,7 +188,7 @@ def test_settings_of_a_file(tmp_path: Path) -> None:
     path.write_text("{per_round: 3, train: {training: {steps: 7}}}")
     read = read_yaml(path, LoopConfig)
     assert (read.per_round, read.train.network["name"]) == (3, "last_layer")
-    path.write_text("{train: {network: {name: mlp}}}")
+    path.write_text("{by: both, train: {network: {name: mlp}}}")
     with pytest.raises(InputError, match="the network 'mlp' states none; use by: coverage"):
         read_yaml(path, LoopConfig)
     path.write_text("{by: coverage, train: {network: {name: mlp}}}")

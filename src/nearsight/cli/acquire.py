@@ -13,7 +13,7 @@ def acquire(
     candidates: Annotated[Path, typer.Argument(help="Structures to choose from (extxyz).")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Chosen structures to write (extxyz).")],
     n: Annotated[int, typer.Option("--n", help="How many to choose.")] = 10,
-    by: Annotated[str, typer.Option("--by", help="both, epistemic, coverage or random.")] = "both",
+    by: Annotated[str, typer.Option("--by", help="coverage, both, epistemic or random.")] = "coverage",
     points: Annotated[int, typer.Option("--points", help="Random points that stand for a structure.")] = 200,
     data: Annotated[
         Path | None, typer.Option("--data", help="What is labelled already (.zarr): it is covered.")

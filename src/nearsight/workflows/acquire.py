@@ -16,8 +16,8 @@ from nearsight.workflows.acquisition_rules import By, needs_uncertainty, require
 from nearsight.workflows.acquisition_scores import require_uncertainty
 from nearsight.workflows.acquisition_survey import survey
 
-#: the rule that did best (docs/active-learning.md)
-DEFAULT_RULE: By = "both"
+#: the rule that did best on held-out trajectories of a pool (docs/active-learning.md)
+DEFAULT_RULE: By = "coverage"
 #: structures that a note names
 _NAMED = 8
 
@@ -121,7 +121,7 @@ def acquire(
         ``acquire_score`` and ``acquire_by``.
     n : int
         How many to choose.
-    by : {"both", "epistemic", "coverage", "random"}
+    by : {"coverage", "both", "epistemic", "random"}
     points : int
         Random points that stand for a structure.
     data : path or Dataset, optional

@@ -11,7 +11,7 @@ from nearsight.errors import InputError
 from nearsight.model.scaler import FeatureScaler
 from nearsight.workflows.acquisition_scores import Uncertainty
 
-By = Literal["epistemic", "coverage", "both", "random"]
+By = Literal["coverage", "both", "epistemic", "random"]
 #: the rules
 RULES: tuple[str, ...] = get_args(By)
 #: points of a structure that distances are taken of

@@ -29,7 +29,7 @@ class LoopConfig(Strict):
     initial_by : {"coverage", "random"}
     per_round : int
         Structures a round.
-    by : {"both", "epistemic", "coverage", "random"}
+    by : {"coverage", "both", "epistemic", "random"}
     points : int
         Random points that stand for a structure when it is judged.
     rounds : int, optional
