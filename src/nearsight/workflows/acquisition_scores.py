@@ -35,7 +35,7 @@ class LinearPosterior(Network, Protocol):
 
 @runtime_checkable
 class SampledNetwork(Network, Protocol):
-    """A network that draws whole functions from its posterior, as `bayesian`."""
+    """A network that draws whole functions from its posterior."""
 
     def draws(self, x: torch.Tensor, n: int) -> torch.Tensor:
         """Standardised densities (n, m): each row one function, the same ones at each call."""
